@@ -1,0 +1,1 @@
+"""Bones as data: which there are, how they are named, coded, coloured and numbered."""
