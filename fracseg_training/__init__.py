@@ -1,0 +1,1 @@
+"""Everything that makes and trains networks: simulated fractures, phantoms, training, benchmarks."""

@@ -1,0 +1,1 @@
+"""What the project measures, each figure by one command; see `fracseg benchmark`."""

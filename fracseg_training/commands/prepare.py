@@ -1,0 +1,63 @@
+"""`fracseg prepare`: turn patients and whole bones into training cases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("out_dir", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--real",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of one patient with ct, bones and fragments as .nii.gz; may be repeated.",
+)
+@click.option(
+    "--label-map",
+    nargs=2,
+    multiple=True,
+    metavar="LABELS NAMES",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whole-body label map and the JSON of its structures' names; may be repeated.",
+)
+@click.option("--label-map-cts", default=6, show_default=True, help="CTs made from each label map.")
+@click.option("--phantoms", default=0, show_default=True, help="Analytic pelves to make.")
+@click.option("--per-bone", default=8, show_default=True, help="Simulations on each real bone.")
+@click.option("--per-made-bone", default=2, show_default=True, help="Simulations on other bones.")
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
+def prepare(
+    out_dir: Path,
+    real: tuple[Path, ...],
+    label_map: tuple[tuple[Path, Path], ...],
+    label_map_cts: int,
+    phantoms: int,
+    per_bone: int,
+    per_made_bone: int,
+    seed: int,
+    workers: int,
+) -> None:
+    """Fill OUT_DIR with training cases; what is there already is kept."""
+    from fracseg_training import prepare_sources as sources
+
+    jobs = [partial(sources.add_patient, out_dir, folder, per_bone, seed) for folder in real]
+    jobs += [
+        partial(sources.add_label_map_ct, out_dir, labels, names, number, per_made_bone, seed)
+        for labels, names in label_map
+        for number in range(label_map_cts)
+    ]
+    jobs += [
+        partial(sources.add_phantom, out_dir, number, per_made_bone, seed)
+        for number in range(phantoms)
+    ]
+    if workers == 1:
+        made = [job() for job in jobs]
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            made = [future.result() for future in [pool.submit(job) for job in jobs]]
+    click.echo(f"{sum(made)} cases made")
