@@ -57,6 +57,8 @@ class Volume:
 class LabelVolume(Volume):
     """A label map: (K, J, I) integers, 0 = background. Bones or fragments, as its owner says."""
 
+    voxels: npt.NDArray[np.integer]
+
     def __post_init__(self) -> None:
         if not np.issubdtype(self.voxels.dtype, np.integer) or self.voxels.ndim != 3:
             raise ValueError(
@@ -88,4 +90,5 @@ class FragmentMap(Volume):
 
     def channel(self, name: str) -> FloatArray:
         """(K, J, I) probabilities of the channel called `name`."""
-        return self.voxels[self.channels.index(name)]
+        values: FloatArray = self.voxels[self.channels.index(name)]
+        return values

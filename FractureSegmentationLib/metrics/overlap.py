@@ -1,0 +1,163 @@
+"""Which predicted fragment stands for which true one, and how far the two overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from FractureSegmentationLib.types import LabelArray
+
+Counts = npt.NDArray[np.int64]
+
+_MAX_DENSE_BINS = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OverlapTable:
+    """Voxel counts of every pair of a true and a predicted label.
+
+    Attributes:
+        truth_labels: (T,) labels of the truth, ascending.
+        prediction_labels: (P,) labels of the prediction, ascending.
+        truth_voxels: (T,) voxels of each true label.
+        prediction_voxels: (P,) voxels of each predicted label.
+        shared_voxels: (T, P) voxels that carry both labels.
+    """
+
+    truth_labels: Counts
+    prediction_labels: Counts
+    truth_voxels: Counts
+    prediction_voxels: Counts
+    shared_voxels: Counts
+
+    @property
+    def iou(self) -> npt.NDArray[np.float64]:
+        """(T, P) intersection over union of every pair."""
+        either = self.truth_voxels[:, None] + self.prediction_voxels[None, :] - self.shared_voxels
+        return self.shared_voxels.astype(np.float64) / either
+
+    @property
+    def dice(self) -> npt.NDArray[np.float64]:
+        """(T, P) Dice coefficient of every pair."""
+        both = self.truth_voxels[:, None] + self.prediction_voxels[None, :]
+        return 2.0 * self.shared_voxels.astype(np.float64) / both
+
+    def restricted(
+        self, truth_labels: Sequence[int], prediction_labels: Sequence[int]
+    ) -> OverlapTable:
+        """The part of the table that concerns these labels; labels it does not know are ignored."""
+        rows = np.isin(self.truth_labels, np.asarray(truth_labels, np.int64))
+        columns = np.isin(self.prediction_labels, np.asarray(prediction_labels, np.int64))
+        return OverlapTable(
+            truth_labels=self.truth_labels[rows],
+            prediction_labels=self.prediction_labels[columns],
+            truth_voxels=self.truth_voxels[rows],
+            prediction_voxels=self.prediction_voxels[columns],
+            shared_voxels=self.shared_voxels[np.ix_(rows, columns)],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A true fragment and the prediction that stands for it.
+
+    Attributes:
+        truth: its label in the truth.
+        prediction: label in the prediction, 0 where the fragment is missing.
+        iou: intersection over union, 0 where it is missing.
+        dice: Dice coefficient, 0 where it is missing.
+    """
+
+    truth: int
+    prediction: int
+    iou: float
+    dice: float
+
+
+def overlap_table(prediction: LabelArray, truth: LabelArray) -> OverlapTable:
+    """Count the voxels that every true and every predicted label have alone and in common.
+
+    Args:
+        prediction: (K, J, I) labels, 0 = background.
+        truth: (K, J, I) labels, 0 = background.
+
+    Raises:
+        ValueError: the grids differ, or a label is negative.
+    """
+    if prediction.shape != truth.shape:
+        raise ValueError(f"prediction {prediction.shape} and truth {truth.shape} share no grid")
+    inside = (prediction != 0) | (truth != 0)
+    predicted, true = prediction[inside].astype(np.int64), truth[inside].astype(np.int64)
+    if predicted.size and min(predicted.min(), true.min()) < 0:
+        raise ValueError("labels must be 0 or positive")
+    stride = int(predicted.max(initial=0)) + 1
+    pairs, voxels = _count_values(true * stride + predicted)
+    truth_labels, rows = np.unique(np.append(0, pairs // stride), return_inverse=True)
+    prediction_labels, columns = np.unique(np.append(0, pairs % stride), return_inverse=True)
+    table = np.zeros((len(truth_labels), len(prediction_labels)), np.int64)
+    table[rows[1:], columns[1:]] = voxels
+    return OverlapTable(
+        truth_labels=truth_labels[1:],
+        prediction_labels=prediction_labels[1:],
+        truth_voxels=table.sum(axis=1)[1:],
+        prediction_voxels=table.sum(axis=0)[1:],
+        shared_voxels=table[1:, 1:],
+    )
+
+
+def match_fragments(prediction: LabelArray, truth: LabelArray) -> tuple[Match, ...]:
+    """Pair every true fragment with at most one predicted one; see `match_table`.
+
+    Args:
+        prediction: (K, J, I) labels, 0 = background.
+        truth: (K, J, I) labels, 0 = background.
+
+    Returns:
+        One match per true label, ascending.
+
+    Raises:
+        ValueError: the grids differ, or a label is negative.
+    """
+    return match_table(overlap_table(prediction, truth))
+
+
+def match_table(table: OverlapTable) -> tuple[Match, ...]:
+    """Pair labels one-to-one so that the sum of their IoU is largest (Hungarian method).
+
+    A pair without a common voxel is no pair: the true fragment counts as missing.
+
+    Returns:
+        One match per true label, ascending.
+    """
+    iou, dice = table.iou, table.dice
+    partner = dict(zip(*(axis.tolist() for axis in linear_sum_assignment(-iou)), strict=True))
+    matches = []
+    for row, label in enumerate(table.truth_labels.tolist()):
+        column = partner.get(row)
+        if column is None or table.shared_voxels[row, column] == 0:
+            matches.append(Match(truth=label, prediction=0, iou=0.0, dice=0.0))
+            continue
+        matches.append(
+            Match(
+                truth=label,
+                prediction=int(table.prediction_labels[column]),
+                iou=float(iou[row, column]),
+                dice=float(dice[row, column]),
+            )
+        )
+    return tuple(matches)
+
+
+def _count_values(values: Counts) -> tuple[Counts, Counts]:
+    """The distinct `values`, ascending, and how often each occurs."""
+    # Counting into bins is ten times faster than sorting, as long as the bins fit in memory.
+    if values.max(initial=0) < _MAX_DENSE_BINS:
+        counts = np.bincount(values)
+        distinct = np.flatnonzero(counts)
+        return distinct, counts[distinct]
+    distinct, counts = np.unique(values, return_counts=True)
+    return distinct, counts
