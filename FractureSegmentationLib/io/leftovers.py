@@ -1,0 +1,110 @@
+"""Names of working folders, and clearing those that dead runs left behind.
+
+A working folder of OUT is `.OUT.fracseg-<pid>-<machine><random>`; while a result is replaced, the
+previous one waits beside it under the same name with `-old`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import re
+import secrets
+import shutil
+import sys
+from pathlib import Path
+
+_OLD = "-old"
+_LONGEST_STEM_BYTES = 180
+_live: set[str] = set()  # folders this process works in: its own id alone would not tell
+
+
+def private_sibling(out: Path) -> Path:
+    """Make a working folder for `out`, readable by its user only.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = out.with_name(f"{_stem(out)}{os.getpid()}-{_machine()}{secrets.token_hex(4)}")
+    _live.add(folder.name)
+    try:
+        folder.mkdir(mode=0o700)
+    except BaseException:
+        _live.discard(folder.name)
+        raise
+    return folder
+
+
+def released(staging: Path) -> None:
+    """Note that this process no longer works in `staging`."""
+    _live.discard(staging.name)
+
+
+def backup_path(staging: Path) -> Path:
+    """Where the previous result waits while `staging` takes its name."""
+    return staging.with_name(staging.name + _OLD)
+
+
+def clear_leftovers(out: Path) -> None:
+    """Remove the working folders of dead runs of `out`; put a result back that one left aside.
+
+    Folders of other machines (shared disks) and of running processes are left alone.
+    """
+    pattern = re.compile(
+        re.escape(_stem(out)) + r"(?P<pid>\d+)-(?P<machine>[0-9a-f]{4})[0-9a-f]{8}(?P<old>-old)?"
+    )
+    for path in sorted(out.parent.iterdir()):
+        match = pattern.fullmatch(path.name)
+        if match is None or match["machine"] != _machine():
+            continue
+        if path.name.removesuffix(_OLD) in _live or _is_another_alive(int(match["pid"])):
+            continue
+        if match["old"] and not os.path.lexists(out):
+            with contextlib.suppress(OSError):
+                path.rename(out)
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _stem(out: Path) -> str:
+    # File names end at 255 bytes, and a cut may not leave half a character.
+    name = out.name.encode()[:_LONGEST_STEM_BYTES].decode(errors="ignore")
+    return f".{name}.fracseg-"
+
+
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:4]
+
+
+def _is_another_alive(pid: int) -> bool:
+    """Whether another process has this id; ours does not count, for ids are used again."""
+    return pid != os.getpid() and _is_alive(pid)
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    def _is_alive(pid: int) -> bool:
+        # os.kill(pid, 0) would send Ctrl+C on Windows.
+        synchronize, still_waiting = 0x00100000, 0x102
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(synchronize, False, pid)
+        if not handle:
+            return False
+        try:
+            return bool(kernel.WaitForSingleObject(handle, 0) == still_waiting)
+        finally:
+            kernel.CloseHandle(handle)
+
+else:
+
+    def _is_alive(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            return True
+        return True

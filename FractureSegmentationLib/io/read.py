@@ -1,0 +1,203 @@
+"""Whatever the user gives, as a volume in HU or as a label map, or one sentence why not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.io.dicom import (
+    MINIMUM_SLICES,
+    SeriesInfo,
+    choose_series,
+    list_series,
+    read_series,
+)
+from FractureSegmentationLib.io.dicom_header import is_dicom_file, read_header
+from FractureSegmentationLib.io.grid import differing_grids, is_same_grid
+from FractureSegmentationLib.io.hounsfield import clean_hu, is_already_masked
+from FractureSegmentationLib.io.image_file import kind_of, read_image_file
+from FractureSegmentationLib.io.salt import hashed_identifier, install_salt
+from FractureSegmentationLib.io.seg_nrrd import merged_layers
+from FractureSegmentationLib.io.sitk import label_volume_from_sitk, volume_from_sitk
+from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.volume import LabelVolume, Volume
+
+THICK_SLICE_MM = 3.0
+COARSE_PIXEL_MM = 1.5
+
+_KINDS_SENTENCE = "Give a DICOM folder, or a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file."
+# Headers round spacings to a few digits, which would show up as 3.00001 mm.
+_ROUNDING_MM = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CtInput:
+    """A CT as it was read.
+
+    Attributes:
+        volume: (K, J, I) HU, int16 where all values are whole, else float32; at least -1024.
+        kind: "DICOM series", "NIfTI", "NRRD" or "MetaImage".
+        series_uid_sha: salted hash of the DICOM series' UID; "" for other kinds.
+        warnings: what the user should know, one sentence each.
+        is_already_masked: everything but bone was set to 0 HU beforehand.
+        files_read: the files the voxels came from, to keep outputs away from.
+    """
+
+    volume: Volume
+    kind: str
+    series_uid_sha: str = ""
+    warnings: tuple[str, ...] = ()
+    is_already_masked: bool = False
+    files_read: tuple[Path, ...] = ()
+
+
+def read_ct(path: Path, *, series: str | None = None, progress: Progress | None = None) -> CtInput:
+    """Read a CT.
+
+    Args:
+        path: a folder with DICOM files, one file of a DICOM series, or an image file.
+        series: for a folder of several series, the number or the UID of the one that is meant.
+        progress: told how much of a DICOM series is read; Cancel takes effect between slices.
+
+    Raises:
+        InputError: it is not there, not a usable CT, or the choice of a series is open.
+        RunCancelledError: the caller asked to stop.
+    """
+    with _readable():
+        if not path.exists():
+            raise InputError("The CT was not found.", "Check the name of the file or folder.")
+        if path.is_dir():
+            return _read_dicom(list_series(path), series, progress)
+        if kind_of(path):
+            return _read_file(path)
+        if is_dicom_file(path):
+            return _read_dicom(_series_of(path), series, progress)
+    raise InputError("The file is of no known kind.", _KINDS_SENTENCE)
+
+
+def read_labels(path: Path) -> LabelVolume:
+    """Read a mask or a segmentation; a `.seg.nrrd` with the label values of its segments.
+
+    Returns:
+        uint8 labels or, where they exceed 255, uint16.
+
+    Raises:
+        InputError: it is not there, damaged, not three-dimensional, or not a label map.
+    """
+    with _readable():
+        if not path.is_file():
+            raise InputError("The label file was not found.", "Check the name of the file.")
+        if not kind_of(path):
+            raise InputError(
+                "The label file is of no known kind.",
+                "Give a .nii, .nii.gz, .nrrd, .seg.nrrd, .nhdr, .mha or .mhd file.",
+            )
+        return label_volume_from_sitk(
+            merged_layers(read_image_file(path, may_have_layers=True).image)
+        )
+
+
+def check_same_grid(volume: Volume, labels: LabelVolume) -> None:
+    """Refuse labels that were not drawn on this very volume.
+
+    Raises:
+        InputError: the two grids differ; the message says in what.
+    """
+    ours, theirs = volume.geometry, labels.geometry
+    if not is_same_grid(ours, theirs):
+        raise differing_grids(ours, theirs)
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """A file that the operating system does not give out is the user's affair, not a bug."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "The input could not be read.", "Check that you may read it and that the disk is there."
+        ) from error
+
+
+def _series_of(path: Path) -> tuple[SeriesInfo, ...]:
+    """The series that one file belongs to, from the files beside it."""
+    try:
+        header = read_header(path)
+    except Exception as error:
+        raise InputError("The DICOM file is damaged.", "Copy or export it again.") from error
+    if header is None:
+        raise InputError("The DICOM file holds no image.", "Give a file of a CT series.")
+    is_localizer = "LOCALIZER" in header.image_type
+    return tuple(
+        one
+        for one in list_series(path.parent, recursive=False)
+        if one.uid == header.series_uid
+        and ("LOCALIZER" in one.images[0].image_type) == is_localizer
+    )
+
+
+def _read_dicom(
+    found: tuple[SeriesInfo, ...], wanted: str | None, progress: Progress | None
+) -> CtInput:
+    chosen = choose_series(found, wanted)
+    volume, warnings = read_series(chosen, progress)
+    if wanted is None and sum(one.is_ct_volume for one in found) > 1:
+        warnings += (
+            f"The folder holds several CT series; the one with most slices was taken "
+            f"({chosen.described()}).",
+        )
+    return _finished(
+        CtInput(
+            volume=volume,
+            kind="DICOM series",
+            series_uid_sha=hashed_identifier(chosen.uid, install_salt()),
+            warnings=warnings,
+            files_read=tuple(image.path for image in chosen.images),
+        )
+    )
+
+
+def _read_file(path: Path) -> CtInput:
+    file = read_image_file(path)
+    volume = volume_from_sitk(file.image)
+    fewest = min(volume.geometry.shape)
+    if fewest < MINIMUM_SLICES:
+        raise InputError(
+            f"The volume has {fewest} slices where at least {MINIMUM_SLICES} are needed.",
+            "Give a three-dimensional CT volume.",
+        )
+    return _finished(
+        CtInput(volume=volume, kind=file.kind, warnings=file.warnings, files_read=(path,))
+    )
+
+
+def _finished(ct: CtInput) -> CtInput:
+    """The same CT with clean values and with what there is to say of them."""
+    hu, warnings = clean_hu(ct.volume.voxels)
+    return replace(
+        ct,
+        volume=ct.volume.with_voxels(hu),
+        warnings=ct.warnings + warnings + _resolution_warnings(ct.volume.geometry),
+        is_already_masked=is_already_masked(hu),
+    )
+
+
+def _resolution_warnings(geometry: Geometry) -> tuple[str, ...]:
+    # Slices lie along the axis of the largest spacing, whichever way the volume is stored.
+    _, pixel_mm, slice_mm = sorted(geometry.spacing_mm)
+    warnings = []
+    if slice_mm > THICK_SLICE_MM + _ROUNDING_MM:
+        warnings.append(
+            f"The slices are {slice_mm:.1f} mm apart; above {THICK_SLICE_MM:g} mm fine fragments "
+            "and hairline fractures are missed."
+        )
+    if pixel_mm > COARSE_PIXEL_MM + _ROUNDING_MM:
+        warnings.append(
+            f"The pixels measure {pixel_mm:.1f} mm; above {COARSE_PIXEL_MM:g} mm fine fragments "
+            "and hairline fractures are missed."
+        )
+    return tuple(warnings)
