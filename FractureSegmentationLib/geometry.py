@@ -68,7 +68,8 @@ class Geometry:
             (..., 3) x, y, z in LPS, mm.
         """
         steps_mm = np.asarray(indices_kji, float) * np.asarray(self.spacing_mm)
-        return steps_mm @ np.asarray(self.direction) + np.asarray(self.origin_lps_mm)
+        points: FloatArray = steps_mm @ np.asarray(self.direction) + np.asarray(self.origin_lps_mm)
+        return points
 
     def to_index(self, points_lps_mm: FloatArray) -> FloatArray:
         """Fractional voxel indices of positions in the patient; the inverse of `to_lps`.
@@ -80,13 +81,15 @@ class Geometry:
             (..., 3) indices along (k, j, i).
         """
         offsets = np.asarray(points_lps_mm, float) - np.asarray(self.origin_lps_mm)
-        return offsets @ np.linalg.inv(np.asarray(self.direction)) / np.asarray(self.spacing_mm)
+        steps_mm = offsets @ np.linalg.inv(np.asarray(self.direction))
+        indices: FloatArray = steps_mm / np.asarray(self.spacing_mm)
+        return indices
 
     def cropped(self, box: Box) -> Geometry:
         """The geometry of the sub-grid `box`, whose slices have start and stop and no step."""
-        start = [s.start for s in box]
-        shape = tuple(s.stop - s.start for s in box)
-        return replace(self, shape=shape, origin_lps_mm=_as_point(self.to_lps(np.array(start))))
+        start = np.array([s.start for s in box])
+        k, j, i = (int(s.stop - s.start) for s in box)
+        return replace(self, shape=(k, j, i), origin_lps_mm=_as_point(self.to_lps(start)))
 
     def resampled(self, spacing_mm: Spacing) -> Geometry:
         """A grid of another spacing over the same extent: outer borders stay where they are.
@@ -95,11 +98,11 @@ class Geometry:
         """
         new = np.asarray(spacing_mm, float)
         old = np.asarray(self.spacing_mm)
-        shape = tuple(int(n) for n in np.ceil(np.asarray(self.shape) * old / new - 1e-6).clip(1))
+        k, j, i = (int(n) for n in np.ceil(np.asarray(self.shape) * old / new - 1e-6).clip(1))
         first = (new / old - 1.0) / 2.0
         return replace(
             self,
-            shape=shape,
+            shape=(k, j, i),
             spacing_mm=(float(new[0]), float(new[1]), float(new[2])),
             origin_lps_mm=_as_point(self.to_lps(first)),
         )

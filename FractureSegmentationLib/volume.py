@@ -48,9 +48,7 @@ class Volume:
 
     def cropped(self, box: Box) -> Self:
         """The part inside `box`; its geometry follows."""
-        return replace(
-            self, voxels=self.voxels[(..., *box)], geometry=self.geometry.cropped(box)
-        )
+        return replace(self, voxels=self.voxels[(..., *box)], geometry=self.geometry.cropped(box))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,1 +1,1 @@
-"""Everything that makes and trains networks: simulated fractures, phantoms, training, benchmarks."""
+"""What makes and trains networks: simulated fractures, phantoms, training, benchmarks."""

@@ -7,7 +7,6 @@ from a patient carries that patient's name and stays out of that patient's fold.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -118,7 +117,7 @@ def save_case(folder: Path, case: Case) -> Path:
             fragments=case.fragments,
             classes=case.classes,
         )
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 

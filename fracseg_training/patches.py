@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation, fragment_input
-from FractureSegmentationLib.representations import bicm
 from fracseg_training import augment
 from fracseg_training.augment import AugmentConfig
 from fracseg_training.sampler import BalancedSampler, Draw, SamplerConfig
+from FractureSegmentationLib.preprocessing.intensity import CtNormalisation, fragment_input
+from FractureSegmentationLib.representations import bicm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,11 @@ class PatchSource:
             drawn = self._sampler.draw_fractured if is_fractured else self._sampler.draw_healthy
             draw = drawn(rng)
             matrix = self._matrix(draw, rng)
-            classes = self._cut(self._classes[draw.case], draw, matrix, mode="nearest").round().to(torch.int64)
+            classes = (
+                self._cut(self._classes[draw.case], draw, matrix, mode="nearest")
+                .round()
+                .to(torch.int64)
+            )
             contact = int((classes == _CONTACT).sum())
             if contact >= self._config.min_contact_voxels if is_fractured else contact == 0:
                 break
@@ -119,7 +123,8 @@ class PatchSource:
     def _matrix(self, draw: Draw, rng: np.random.Generator) -> np.ndarray:
         spacing = np.asarray(self._cases[draw.case].info.spacing_mm)
         in_mm = augment.random_affine(rng, self._config.augment) * self._config.spacing_mm
-        return in_mm / spacing[:, None]
+        matrix: np.ndarray = in_mm / spacing[:, None]
+        return matrix
 
     def _cut(self, volume: Tensor, draw: Draw, matrix: np.ndarray, *, mode: str) -> Tensor:
         return augment.sample_patch(

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fracseg_training.cases import SUFFIX, Case, CaseInfo, make_case, save_case
+from fracseg_training.simulate.config import SimulationConfig
+from fracseg_training.simulate.fracture import simulate_fracture, simulate_intact
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.read import read_ct, read_labels
 from FractureSegmentationLib.preprocessing.orient import canonical_order
 from FractureSegmentationLib.preprocessing.resample import nearest_labels, resample_volume
 from FractureSegmentationLib.volume import LabelVolume
-from fracseg_training.cases import SUFFIX, Case, CaseInfo, make_case, save_case
-from fracseg_training.simulate.config import SimulationConfig
-from fracseg_training.simulate.fracture import simulate_fracture, simulate_intact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,11 @@ def bones_of(
 
 
 def simulated_case(
-    bone: WholeBone, seed: int, *, intact_share: float = 0.25, config: SimulationConfig | None = None
+    bone: WholeBone,
+    seed: int,
+    *,
+    intact_share: float = 0.25,
+    config: SimulationConfig | None = None,
 ) -> Case:
     """A fracture simulated on a whole bone, or the bone in one piece under another scanner.
 

@@ -9,10 +9,9 @@ import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.volume import LabelVolume, Volume
 from fracseg_training.cases import SUFFIX, save_case
 from fracseg_training.prepare import (
     WORKING_SPACING_MM,
@@ -22,6 +21,8 @@ from fracseg_training.prepare import (
     save_missing,
     whole_bones,
 )
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.volume import LabelVolume, Volume
 
 _MARGIN_MM = 25.0
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from FractureSegmentationLib.types import HuArray, LabelArray, Spacing
     from fracseg_training.prepare import WholeBone
+    from FractureSegmentationLib.types import HuArray, LabelArray, Spacing
 
 
 def add_patient(out: Path, folder: Path, per_bone: int, seed: int) -> int:
@@ -109,7 +110,7 @@ def _bones(
     return bones_of(ct, mask, name=name, patient=patient, source=source)
 
 
-def _smoothed(bones: LabelArray) -> LabelArray:
+def _smoothed(bones: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Bones without the steps that their coarse label map leaves on a finer grid."""
     smooth = np.zeros_like(bones)
     for value in np.unique(bones[bones > 0]):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from FractureSegmentationLib.networks.config import PAPER, SMALL, TPCNetConfig
 from fracseg_training.patches import PatchConfig
 from fracseg_training.sampler import SamplerConfig
+from FractureSegmentationLib.networks.config import PAPER, SMALL, TPCNetConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,8 @@ class TrainConfig:
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         if self.schedule == "constant":
             return self.learning_rate * warm
-        return self.learning_rate * warm * (1.0 - min(step, self.steps) / self.steps) ** 0.9
+        left: float = (1.0 - min(step, self.steps) / self.steps) ** 0.9
+        return self.learning_rate * warm * left
 
 
 _PAPER_RUN = TrainConfig(
@@ -77,20 +78,20 @@ _PAPER_RUN = TrainConfig(
 _SMALL_RUN = TrainConfig()
 
 
-def _without(**switches: bool) -> TrainConfig:
-    return replace(_SMALL_RUN, network=replace(_SMALL_RUN.network, **switches))
+def _with(network: TPCNetConfig) -> TrainConfig:
+    return replace(_SMALL_RUN, network=network)
 
 
 PRESETS: dict[str, TrainConfig] = {
     "small": _SMALL_RUN,
     "paper": _PAPER_RUN,
     # The rows of Table 2 of the paper, on the small network.
-    "small-no-calibration": _without(use_fca=False),
-    "small-no-contrast": _without(use_contrastive=False),
-    "small-no-memory": _without(use_memory=False),
-    "small-no-memory-no-contrast": _without(use_memory=False, use_contrastive=False),
-    # The control that ml-practice asks for: attention without the prior.
-    "small-no-attention": _without(
-        use_memory=False, use_channel_attention=False, use_spatial_attention=False
+    "small-no-calibration": _with(replace(SMALL, use_fca=False)),
+    "small-no-contrast": _with(replace(SMALL, use_contrastive=False)),
+    "small-no-memory": _with(replace(SMALL, use_memory=False)),
+    "small-no-memory-no-contrast": _with(replace(SMALL, use_memory=False, use_contrastive=False)),
+    # The control: neither memory nor the attention that reads it.
+    "small-no-attention": _with(
+        replace(SMALL, use_memory=False, use_channel_attention=False, use_spatial_attention=False)
     ),
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from fracseg_training.losses import LossParts, total_loss
+from fracseg_training.patches import PatchSource
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.networks.tpc_net import TPCNet
 from FractureSegmentationLib.representations import bicm
-from fracseg_training.losses import LossParts, total_loss
-from fracseg_training.patches import PatchSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +83,7 @@ class Trainer:
         network = TPCNet(config.network)
         if initial is not None:
             network.load_state_dict(initial)
-        self.network = network.to(memory_format=torch.channels_last_3d)
+        self.network: TPCNet = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval()
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -134,7 +133,7 @@ class Trainer:
             },
             partial,
         )
-        os.replace(partial, self._run.checkpoint)
+        partial.replace(self._run.checkpoint)
 
     def _one_step(self) -> dict[str, float]:
         config = self._config
@@ -174,7 +173,7 @@ class Trainer:
             batch.is_fractured,
             torch.tensor(config.class_weights),
         )
-        loss.total.backward()
+        loss.total.backward()  # type: ignore[no-untyped-call]
         if config.network.use_memory:
             enters = batch.is_fractured
             if config.memory_source == "all":
@@ -188,9 +187,7 @@ class Trainer:
         keep = min(self._config.ema_decay, (1 + self.step) / (10 + self.step))
         if self._config.ema_decay == 0.0:
             keep = 0.0
-        for mean, value in zip(
-            self.averaged.parameters(), self.network.parameters(), strict=True
-        ):
+        for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(value, 1.0 - keep)
         for mean, value in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
             mean.copy_(value)

@@ -98,7 +98,9 @@ def test_thin_bone_survives_mask_perturbation() -> None:
     mask[8, 4:12, 4:12] = True
 
     for seed in range(12):
-        assert augment.perturb_mask(mask, np.random.default_rng(seed), 2.0, 1.0)[8, 5:11, 5:11].any()
+        assert augment.perturb_mask(mask, np.random.default_rng(seed), 2.0, 1.0)[
+            8, 5:11, 5:11
+        ].any()
 
 
 def test_blur_keeps_a_constant_and_spreads_a_point() -> None:

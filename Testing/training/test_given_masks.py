@@ -6,10 +6,6 @@ import numpy as np
 import pytest
 from phantom_cases import a_case
 
-from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.representations import bicm
-from FractureSegmentationLib.volume import FragmentMap
 from fracseg_training.benchmarks.given_masks import (
     changed_mask,
     judge,
@@ -17,6 +13,10 @@ from fracseg_training.benchmarks.given_masks import (
     truth_on_mask,
 )
 from fracseg_training.cases import Case
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.representations import bicm
+from FractureSegmentationLib.volume import FragmentMap
 
 
 def perfect_map(case: Case) -> FragmentMap:

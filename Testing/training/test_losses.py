@@ -66,6 +66,17 @@ def test_dice_of_a_half_right_class() -> None:
     assert dice_loss(probabilities, target).item() == pytest.approx(0.4)
 
 
+def test_dice_of_an_absent_class_counts_only_when_asked_to() -> None:
+    """Class 1 is right, class 2 absent but predicted on 1 voxel: Dice 1 and 1/2."""
+    target = torch.tensor([[[[1, 1, 0, 0]]]])
+    probabilities = torch.zeros(1, 3, 1, 1, 4)
+    probabilities[0, 1, 0, 0, :2] = 1.0
+    probabilities[0, 2, 0, 0, 3] = 1.0
+
+    assert dice_loss(probabilities, target).item() == pytest.approx(0.25)
+    assert dice_loss(probabilities, target, only_present=True).item() == pytest.approx(0.0)
+
+
 def test_cross_entropy_of_even_logits_is_the_logarithm_of_the_class_count() -> None:
     target = torch.zeros(1, 2, 2, 2, dtype=torch.int64)
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from phantom_cases import a_case
 
-from FractureSegmentationLib.errors import InputError
 from fracseg_training.augment import AugmentConfig
 from fracseg_training.cases import load_case, load_cases, make_case, save_case
 from fracseg_training.patches import PatchConfig, PatchSource
 from fracseg_training.sampler import BalancedSampler, SamplerConfig
+from FractureSegmentationLib.errors import InputError
 
 SMALL_PATCHES = PatchConfig(size=16, min_contact_voxels=20)
 

@@ -9,7 +9,6 @@ import pytest
 import SimpleITK as sitk
 from phantom_cases import a_case
 
-from FractureSegmentationLib.errors import InputError
 from fracseg_training.cases import load_cases
 from fracseg_training.prepare import (
     box_around,
@@ -19,6 +18,7 @@ from fracseg_training.prepare import (
     simulated_case,
     whole_bones,
 )
+from FractureSegmentationLib.errors import InputError
 
 
 def write_patient(folder: Path, *, direction: tuple[float, ...], shift: float = 0.0) -> None:

@@ -15,11 +15,11 @@ import pytest
 import torch
 from phantom_cases import a_case
 
-from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.networks.config import TPCNetConfig
 from fracseg_training.patches import PatchConfig
 from fracseg_training.train_config import PRESETS, TrainConfig
 from fracseg_training.trainer import LOG_FIELDS, Trainer
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.networks.config import TPCNetConfig
 
 TINY = TrainConfig(
     network=TPCNetConfig(
@@ -178,4 +178,3 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
     assert config.learning_rate_at(4) == pytest.approx(0.5 * 0.96**0.9)
     assert config.learning_rate_at(50) == pytest.approx(0.5**0.9)
     assert config.learning_rate_at(99) < 0.02
-

@@ -1,4 +1,4 @@
-"""Fragments of real bones whose mask is given, every patient judged by weights that never saw it."""
+"""Fragments of real bones whose mask is given, judged by weights that never saw the patient."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from FractureSegmentationLib.volume import FragmentMap
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fracseg_training.cases import Case
     from FractureSegmentationLib.inference.predictor import Predictor
     from FractureSegmentationLib.instances.config import RecoveryConfig
     from FractureSegmentationLib.metrics.score import BoneScore
     from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
-    from fracseg_training.cases import Case
 
 MaskChange = Literal["exact", "eroded", "dilated"]
 
@@ -120,9 +120,7 @@ def predicted_map(case: Case, mask: MaskArray, predictor: Predictor) -> Fragment
     )
 
 
-def judge(
-    case: Case, mask: MaskArray, found: FragmentMap, recovery: RecoveryConfig
-) -> BoneResult:
+def judge(case: Case, mask: MaskArray, found: FragmentMap, recovery: RecoveryConfig) -> BoneResult:
     """Recover the fragments of a map and score them."""
     labels = bicm.decode(found, mask, recovery).labels
     truth = truth_on_mask(case.fragments, mask, case.info.spacing_mm)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from fracseg_training.train_config import TrainConfig
 
 
@@ -66,9 +68,7 @@ def train(
     click.echo(f"wrote {run_dir / 'model'}")
 
 
-def _config(
-    preset: str, steps: int | None, learning_rate: float | None, seed: int
-) -> TrainConfig:
+def _config(preset: str, steps: int | None, learning_rate: float | None, seed: int) -> TrainConfig:
     from fracseg_training.train_config import PRESETS
 
     if preset not in PRESETS:
@@ -81,7 +81,7 @@ def _config(
     return config
 
 
-def _initial_weights(folder: Path | None) -> dict[str, object] | None:
+def _initial_weights(folder: Path | None) -> dict[str, Tensor] | None:
     if folder is None:
         return None
     from FractureSegmentationLib.networks.weights import load_model

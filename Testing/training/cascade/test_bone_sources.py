@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from fracseg_training.cascade.sources import read_bare_bones
+
+
+def write(path: Path, voxels: np.ndarray, spacing: tuple[float, float, float]) -> None:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(spacing)
+    image.SetDirection((-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+    sitk.WriteImage(image, str(path))
+
+
+def test_what_lies_outside_the_bones_does_not_bleed_into_them(tmp_path: Path) -> None:
+    bones = np.zeros((20, 30, 40), np.uint8)
+    bones[4:16, 6:24, 2:18], bones[4:16, 6:24, 22:38] = 3, 2
+    write(tmp_path / "ct.nii.gz", np.where(bones > 0, 700, 0).astype(np.int16), (0.8, 0.8, 1.0))
+    write(tmp_path / "bones.nii.gz", bones, (0.8, 0.8, 1.0))
+
+    bare = read_bare_bones(tmp_path / "ct.nii.gz", tmp_path / "bones.nii.gz", 2.0)
+
+    assert bare.spacing_mm == (2.0, 2.0, 2.0)
+    assert np.all(np.abs(bare.hu[bare.bones > 0] - 700.0) < 1.0)
+
+
+def test_bones_are_turned_to_canonical_axes_and_keep_their_volume(tmp_path: Path) -> None:
+    bones = np.zeros((20, 30, 40), np.uint8)
+    bones[4:16, 6:24, 2:18] = 3
+    write(tmp_path / "ct.nii.gz", (bones * 100).astype(np.int16), (1.0, 1.0, 1.0))
+    write(tmp_path / "bones.nii.gz", bones, (1.0, 1.0, 1.0))
+
+    bare = read_bare_bones(tmp_path / "ct.nii.gz", tmp_path / "bones.nii.gz", 2.0)
+
+    # The file's i axis runs to the right: low indices there are high ones here.
+    assert np.nonzero(bare.bones)[2].min() >= 10
+    volume = np.count_nonzero(bare.bones == 3) * 8.0
+    assert volume == pytest.approx(12 * 18 * 16, rel=0.02)
+
+
+def test_real_patients_come_as_sacrum_and_hip_bones(real_data: Path) -> None:
+    patient = real_data / "real" / "003"
+
+    bare = read_bare_bones(patient / "ct.nii.gz", patient / "bones.nii.gz", 3.0)
+
+    assert set(np.unique(bare.bones)) == {0, 1, 2, 3}
+    left, right = (np.nonzero(bare.bones == value)[2].mean() for value in (2, 3))
+    assert left > right
+    assert np.median(bare.hu[bare.bones == 2]) > 100.0

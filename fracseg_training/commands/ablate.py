@@ -1,0 +1,46 @@
+"""`fracseg ablate`: train the rows of the paper's Table 2 under one protocol and compare them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("cases_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run_dir", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--list", "only_list", is_flag=True, help="List the presets and stop.")
+@click.option("--preset", multiple=True, help="Rows to train; all small ones unless named.")
+@click.option("--hold-out", required=False, help="Patient whose real bones are judged.")
+@click.option("--steps", default=1000, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=0, show_default=True, type=int)
+def ablate(
+    cases_dir: Path,
+    run_dir: Path,
+    only_list: bool,
+    preset: tuple[str, ...],
+    hold_out: str | None,
+    steps: int,
+    seed: int,
+) -> None:
+    """Train each preset on the cases in CASES_DIR without one patient, and judge it on that one."""
+    from fracseg_training.train_config import PRESETS
+
+    if only_list:
+        click.echo("\n".join(PRESETS))
+        return
+    if hold_out is None:
+        raise click.UsageError("name the patient to judge with --hold-out")
+    rows = preset or tuple(name for name in PRESETS if name.startswith("small"))
+    unknown = [name for name in rows if name not in PRESETS]
+    if unknown:
+        raise click.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
+
+    from fracseg_training.benchmarks.ablation import train_and_judge
+
+    for name in rows:
+        config = replace(PRESETS[name], steps=steps, seed=seed)
+        summary = train_and_judge(cases_dir, run_dir / name, config, hold_out)
+        click.echo(f"{name:30s} {summary.line()}")

@@ -1,0 +1,186 @@
+"""Simulate a fracture in the CT of an intact bone, with exact fragment labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fracseg_training.simulate.appearance import Filling, darken_cracks, draw_filling, scan
+from fracseg_training.simulate.bone_points import bone_points
+from fracseg_training.simulate.compose import Source, assemble, close_narrow_gaps, make_source
+from fracseg_training.simulate.config import Mode, SimulationConfig
+from fracseg_training.simulate.crops import (
+    as_int16,
+    crop_padded,
+    grown_to_hold,
+    mask_box,
+    paste,
+)
+from fracseg_training.simulate.joining import by_volume, join_small_pieces
+from fracseg_training.simulate.movement import Movement, draw_movements
+from fracseg_training.simulate.pattern import break_bone
+from fracseg_training.simulate.scene import Scene
+from FractureSegmentationLib.types import HuArray, MaskArray, Spacing
+
+Float32Array = npt.NDArray[np.float32]
+_MARGIN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SimulatedBone:
+    """The CT of a bone that the simulator broke, or left whole.
+
+    Attributes:
+        hu: (K, J, I) int16 Hounsfield units.
+        fragments: (K, J, I) uint8, 1..n from the largest to the smallest, 0 elsewhere.
+        offset_kji: index of the input's voxel (0, 0, 0) in this grid, which grows where a fragment
+            moved past the input's border.
+        modes: the mode of each fracture between two fragments; empty for a whole bone.
+        movements: what each fragment but the main one did, in the order they were placed.
+    """
+
+    hu: npt.NDArray[np.int16]
+    fragments: npt.NDArray[np.uint8]
+    offset_kji: tuple[int, int, int]
+    modes: tuple[Mode, ...]
+    movements: tuple[Movement, ...]
+
+    @property
+    def fragment_count(self) -> int:
+        """How many fragments there are."""
+        return int(self.fragments.max())
+
+
+def simulate_fracture(
+    hu: HuArray,
+    bone_mask: MaskArray,
+    spacing_mm: Spacing,
+    rng: np.random.Generator,
+    config: SimulationConfig | None = None,
+    blocked: MaskArray | None = None,
+) -> SimulatedBone:
+    """Break one bone and image it.
+
+    Args:
+        hu: (K, J, I) CT of the intact bone.
+        bone_mask: (K, J, I) True in the bone.
+        spacing_mm: voxel size along (k, j, i), in mm.
+        rng: source of all randomness; the same state gives the same fracture.
+        config: settings; the defaults resemble real pelvic fractures.
+        blocked: (K, J, I) where no fragment should go, e.g. the other bones. Fragments are pushed
+            out of it as far as their fracture allows, which is not always all the way.
+
+    Returns:
+        The broken bone. A bone too small to break comes back whole, as one fragment.
+
+    Raises:
+        ValueError: the grids differ, or the mask is empty.
+    """
+    config = config or SimulationConfig()
+    low, high = mask_box(hu, bone_mask, _MARGIN)
+    ct = crop_padded(hu, low, high).astype(np.float32)
+    bone = bone_points(crop_padded(bone_mask, low, high, fill=False), spacing_mm)
+    pattern = break_bone(bone, config.pattern, rng)
+    labels = np.zeros(ct.shape, np.int32)
+    labels[tuple(bone.index.T)] = pattern.labels
+    filling = draw_filling(config.appearance, rng)
+    others = None if blocked is None else crop_padded(blocked, low, high, fill=False)
+    movements = draw_movements(labels, pattern.contacts, spacing_mm, config.pose, rng, others)
+    ct = darken_cracks(ct, bone, pattern, filling, config.appearance, rng)
+    source = make_source(ct, labels, spacing_mm)
+    moved = {m.label: m.pose for m in movements if not m.pose.is_identity}
+    scene = assemble(source, moved, float(rng.uniform(*config.appearance.densify)))
+    low = low - scene.origin
+    background = crop_padded(hu, low, low + scene.labels.shape).astype(np.float32)
+    _fill_vacated(background, source, scene, set(moved), filling)
+    image = scene.finished_hu(background, config.appearance.densify_max_hu)
+    closes_gaps = rng.random() < config.appearance.close_gaps_probability
+    fragments = close_narrow_gaps(scene) if closes_gaps else scene.labels
+    smallest = max(1, round(config.pattern.min_fragment_mm3 / bone.voxel_mm3))
+    crop = _Crop(
+        image=image,
+        fragments=join_small_pieces(fragments, smallest, drops_lone=True),
+        low=low,
+        movements=tuple(movements),
+    )
+    return _imaged(hu, crop, spacing_mm, config, rng)
+
+
+def simulate_intact(
+    hu: HuArray,
+    bone_mask: MaskArray,
+    spacing_mm: Spacing,
+    rng: np.random.Generator,
+    config: SimulationConfig | None = None,
+) -> SimulatedBone:
+    """Image a bone in one piece just as `simulate_fracture` images a broken one.
+
+    Args:
+        hu: (K, J, I) CT of the intact bone.
+        bone_mask: (K, J, I) True in the bone.
+        spacing_mm: voxel size along (k, j, i), in mm.
+        rng: source of all randomness.
+        config: settings; only the scanner's part is used.
+
+    Returns:
+        The bone as one fragment, on the input's grid.
+
+    Raises:
+        ValueError: the grids differ, or the mask is empty.
+    """
+    config = config or SimulationConfig()
+    low, high = mask_box(hu, bone_mask, _MARGIN)
+    image = crop_padded(hu, low, high).astype(np.float32)
+    fragments = crop_padded(bone_mask, low, high, fill=False).astype(np.int32)
+    first, last = np.clip(low, 0, None) - low, np.minimum(high, hu.shape) - low
+    cut = tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+    crop = _Crop(image=image[cut], fragments=fragments[cut], low=low + first, movements=())
+    return _imaged(hu, crop, spacing_mm, config, rng)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Crop:
+    """The simulated part of a CT; `low` is where its first voxel lies in the input."""
+
+    image: Float32Array
+    fragments: npt.NDArray[np.int32]
+    low: npt.NDArray[np.int64]
+    movements: tuple[Movement, ...]
+
+
+def _fill_vacated(
+    background: Float32Array, source: Source, scene: Scene, moved: set[int], filling: Filling
+) -> None:
+    """Put blood or fat where bone that moved away used to be; changes `background`."""
+    if not moved:
+        return
+    voxels = np.concatenate([source.shell_voxels[label] for label in moved])
+    values = filling.at(voxels * np.asarray(source.spacing_mm))
+    background[tuple((voxels + scene.origin).T)] = values
+
+
+def _imaged(
+    hu: HuArray,
+    crop: _Crop,
+    spacing_mm: Spacing,
+    config: SimulationConfig,
+    rng: np.random.Generator,
+) -> SimulatedBone:
+    """Scan the crop and put it back into the input's grid, grown as far as needed."""
+    image = scan(crop.image, spacing_mm, config.appearance, rng)
+    if config.outside_hu is not None:
+        image = np.where(crop.fragments > 0, image, config.outside_hu).astype(np.float32)
+    fragments = by_volume(crop.fragments).astype(np.uint8)
+    canvas, offset = grown_to_hold(hu, crop.low, fragments, fill=config.outside_hu)
+    whole = np.zeros(canvas.shape, np.uint8)
+    paste(canvas, as_int16(image), crop.low + offset)
+    paste(whole, fragments, crop.low + offset)
+    return SimulatedBone(
+        hu=canvas,
+        fragments=whole,
+        offset_kji=(int(offset[0]), int(offset[1]), int(offset[2])),
+        modes=tuple(m.mode for m in crop.movements),
+        movements=crop.movements,
+    )

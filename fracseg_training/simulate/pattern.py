@@ -1,0 +1,233 @@
+"""Divide one bone into fragments: cuts planned on the coarse cells, carried out on the voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from fracseg_training.simulate.bone_points import BonePoints
+from fracseg_training.simulate.config import PatternConfig
+from fracseg_training.simulate.contacts import Contact, find_contacts
+from fracseg_training.simulate.joining import join_small_pieces
+from fracseg_training.simulate.noise import NoiseField, fractal_noise
+from fracseg_training.simulate.sites import draw_site, draw_surface, draw_wedge
+from fracseg_training.simulate.surfaces import CellSplit, Float32Array, Surface, true_distance
+
+IntArray = npt.NDArray[np.int32]
+_FAR_MM = 1e3
+_MIN_CUT_MM3 = 150.0
+_CRACK_REACH_MM = 5.0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FracturePattern:
+    """A bone in pieces, before anything moves.
+
+    Attributes:
+        labels: (N,) piece of each voxel, from 1.
+        crack_mm: (N,) distance to the nearest fracture surface drawn through the voxel's piece.
+        fracture: (N,) which fracture that is, from 0.
+        sites_mm: one (3,) point per fracture.
+        contacts: the faces between two pieces.
+    """
+
+    labels: IntArray
+    crack_mm: Float32Array
+    fracture: IntArray
+    sites_mm: list[Float32Array] = field(default_factory=list)
+    contacts: list[Contact] = field(default_factory=list)
+
+
+def break_bone(
+    bone: BonePoints, config: PatternConfig, rng: np.random.Generator
+) -> FracturePattern:
+    """Break one bone.
+
+    Args:
+        bone: the bone's points.
+        config: pattern settings.
+        rng: source of randomness.
+
+    Returns:
+        The pattern; a bone that cannot be broken (too small) stays one piece.
+    """
+    count = len(bone.index)
+    pattern = FracturePattern(
+        labels=np.ones(count, np.int32),
+        crack_mm=np.full(count, _FAR_MM, np.float32),
+        fracture=np.zeros(count, np.int32),
+    )
+    noise = fractal_noise(rng, longest_mm=40.0, shortest_mm=2.5, hurst=float(rng.uniform(0.4, 0.9)))
+    weights = np.asarray(config.count_weights)
+    wanted = 2 + int(rng.choice(len(weights), p=weights / weights.sum()))
+    crowd = 0
+    if wanted > 2 and rng.random() < config.comminution_probability:
+        crowd = int(rng.integers(1, wanted - 1))
+    for _ in range(wanted - 1 - crowd):
+        _cut_once(bone, pattern, noise, config, rng)
+    if crowd and pattern.sites_mm:
+        _comminute(bone, pattern, crowd, noise, rng)
+    grid = np.zeros(bone.shape, np.int32)
+    grid[tuple(bone.index.T)] = pattern.labels
+    smallest = max(1, round(config.min_fragment_mm3 / bone.voxel_mm3))
+    grid = join_small_pieces(grid, smallest)
+    pattern.labels = grid[tuple(bone.index.T)]
+    pattern.contacts = find_contacts(grid, bone.spacing_mm)
+    return pattern
+
+
+def _cut_once(
+    bone: BonePoints,
+    pattern: FracturePattern,
+    noise: NoiseField,
+    config: PatternConfig,
+    rng: np.random.Generator,
+) -> None:
+    """Divide one piece, chosen by volume, by the best of several candidate surfaces."""
+    cell_label = np.zeros(len(bone.cell_mm3), np.int32)
+    cell_label[bone.cell] = pattern.labels
+    volumes = np.bincount(cell_label, bone.cell_mm3)
+    piece = int(rng.choice(len(volumes), p=volumes / volumes.sum()))
+    near = None
+    is_wedge = bool(pattern.sites_mm) and rng.random() < config.wedge_probability
+    if is_wedge or (pattern.sites_mm and rng.random() < 0.5):
+        near = pattern.sites_mm[-1]
+        piece = int(cell_label[((bone.cell_points_mm - near) ** 2).sum(axis=1).argmin()])
+    cells = np.flatnonzero(cell_label == piece)
+    best: tuple[float, Surface, IntArray] | None = None
+    shares = (0.003, 0.08) if is_wedge else config.minor_share
+    share = float(np.exp(rng.uniform(*np.log(shares))))
+    for _ in range(config.candidates):
+        site = draw_site(bone, cells, rng, near)
+        draw = draw_wedge if is_wedge else draw_surface
+        surface = draw(bone, cells, site, noise, config, rng)
+        radius = float(np.exp(rng.uniform(*np.log(config.healing_radius_mm))))
+        groups = _plan(bone, cells, surface, radius)
+        parts = np.sort(np.bincount(groups, bone.cell_mm3[cells]))[::-1]
+        if len(parts) < 2 or parts[1] < _MIN_CUT_MM3:
+            continue
+        miss = abs(float(np.log(parts[1] / parts.sum() / share)))
+        if best is None or miss < best[0]:
+            best = (miss, surface, groups)
+    if best is not None:
+        _divide(bone, pattern, piece, cells, best[1], best[2])
+
+
+def _plan(
+    bone: BonePoints, cells: npt.NDArray[np.intp], surface: Surface, radius_mm: float
+) -> IntArray:
+    """(C,) the part each cell falls into if the surface breaks the bone only near its site."""
+    points = bone.cell_points_mm[cells]
+    number = np.full(len(bone.cell_mm3), -1, np.int32)
+    number[cells] = np.arange(len(cells), dtype=np.int32)
+    edges = number[bone.edges]
+    edges = edges[(edges >= 0).all(axis=1)]
+    side = surface.distance_mm(points) > 0
+    crosses = side[edges[:, 0]] != side[edges[:, 1]]
+    part = _components(edges[~crosses], len(cells))
+    bridges = part[edges[crosses]]
+    middle = points[edges[crosses, 0]]
+    from_site = np.linalg.norm(middle - surface.site_mm, axis=1)
+    # A pair of parts is divided where any of its common border lies near the site.
+    key = bridges.min(axis=1).astype(np.int64) * len(cells) + bridges.max(axis=1)
+    pairs, which = np.unique(key, return_inverse=True)
+    nearest = np.full(len(pairs), np.inf)
+    np.minimum.at(nearest, which, from_site)
+    healed = pairs[nearest > radius_mm]
+    ties = np.stack([healed // len(cells), healed % len(cells)], axis=1).astype(np.int32)
+    return _components(ties, int(part.max()) + 1)[part]
+
+
+def _components(edges: IntArray, count: int) -> IntArray:
+    graph = coo_matrix(
+        (np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count)
+    )
+    parts: IntArray = connected_components(graph, directed=False)[1].astype(np.int32)
+    return parts
+
+
+def _divide(
+    bone: BonePoints,
+    pattern: FracturePattern,
+    piece: int,
+    cells: npt.NDArray[np.intp],
+    surface: Surface,
+    groups: IntArray,
+) -> None:
+    """Carry a planned cut out: each connected region takes the part most of its cells have."""
+    voxels = np.flatnonzero(pattern.labels == piece)
+    distance = surface.distance_mm(bone.points_mm[voxels])
+    index = bone.index[voxels]
+    low = index.min(axis=0)
+    grid = np.zeros(index.max(axis=0) - low + 1, np.uint8)
+    place = tuple((index - low).T)
+    grid[place] = 1 + (distance > 0)
+    region = cc3d.connected_components(grid, connectivity=26)[place].astype(np.int64)
+    group_of_cell = np.zeros(len(bone.cell_mm3), np.int64)
+    group_of_cell[cells] = groups
+    parts = int(groups.max()) + 1
+    votes = np.bincount(
+        region * parts + group_of_cell[bone.cell[voxels]],
+        minlength=(int(region.max()) + 1) * parts,
+    ).reshape(-1, parts)
+    part = votes.argmax(axis=1)[region]
+    order = np.argsort(-np.bincount(part, minlength=parts), kind="stable")
+    rank = np.empty(parts, np.int32)
+    rank[order] = np.arange(parts, dtype=np.int32)
+    new = rank[part]
+    pattern.labels[voxels[new > 0]] = pattern.labels.max() + new[new > 0]
+    close = np.abs(distance) < _CRACK_REACH_MM
+    near = voxels[close]
+    true = true_distance(surface.distance_mm, bone.points_mm[near], distance[close])
+    _record(pattern, near, true, surface.site_mm)
+
+
+def _record(
+    pattern: FracturePattern,
+    voxels: npt.NDArray[np.intp],
+    distance_mm: Float32Array,
+    site_mm: Float32Array,
+) -> None:
+    """Note a fracture's distance in the voxels it divided, where it is the nearest one."""
+    nearer = distance_mm < pattern.crack_mm[voxels]
+    pattern.crack_mm[voxels[nearer]] = distance_mm[nearer]
+    pattern.fracture[voxels[nearer]] = len(pattern.sites_mm)
+    pattern.sites_mm.append(site_mm)
+
+
+def _comminute(
+    bone: BonePoints,
+    pattern: FracturePattern,
+    count: int,
+    noise: NoiseField,
+    rng: np.random.Generator,
+) -> None:
+    """Shatter the bone around a point of an earlier fracture into `count` small cells."""
+    site = pattern.sites_mm[int(rng.integers(len(pattern.sites_mm)))]
+    radius = float(np.exp(rng.uniform(np.log(7.0), np.log(24.0))))
+    near = ((bone.cell_points_mm - site) ** 2).sum(axis=1) < radius**2
+    candidates = bone.cell_points_mm[near]
+    if len(candidates) < count:
+        return
+    seeds = candidates[rng.choice(len(candidates), count, replace=False)]
+    stretch = np.diag(rng.uniform(0.75, 1.5, 3))
+    split = CellSplit(
+        centre_mm=site,
+        radius_mm=radius,
+        seeds_mm=seeds,
+        stretch=stretch.astype(np.float32),
+        warp=(noise.moved(rng), noise.moved(rng), noise.moved(rng)),
+        warp_mm=float(rng.uniform(1.0, 2.5)),
+    )
+    reach = np.flatnonzero(((bone.points_mm - site) ** 2).sum(axis=1) < (2.0 * radius + 12.0) ** 2)
+    cell, wall = split.cells(bone.points_mm[reach])
+    pattern.labels[reach[cell > 0]] = pattern.labels.max() + cell[cell > 0]
+    close = wall < _CRACK_REACH_MM
+    near_wall = reach[close]
+    true = true_distance(lambda p: split.cells(p)[1], bone.points_mm[near_wall], wall[close])
+    _record(pattern, near_wall, true, site)
