@@ -75,7 +75,9 @@ def dice_loss(
         if only_present and size == 0:
             continue
         overlap = (predicted * truth).sum(dtype=torch.float32)
-        terms.append((2.0 * overlap + smooth) / (predicted.sum(dtype=torch.float32) + size + smooth))
+        terms.append(
+            (2.0 * overlap + smooth) / (predicted.sum(dtype=torch.float32) + size + smooth)
+        )
     if not terms:
         return probabilities.sum() * 0.0
     return 1.0 - torch.stack(terms).mean()

@@ -27,7 +27,7 @@ from FractureSegmentationLib.volume import LabelVolume, Volume
 _MARGIN_MM = 25.0
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from fracseg_training.prepare import WholeBone
@@ -62,23 +62,36 @@ def add_label_map_ct(
         per_bone: simulations on each bone.
         seed: of the synthesis and the simulations.
     """
+    anatomy = _anatomy(labels)
+    if _has_all(out, f"{anatomy}_{number}", per_bone, bones=5):
+        return 0
+    return _simulate(
+        out, label_map_bones(labels, names, number, seed), per_bone, seed + 1000 * number
+    )
+
+
+def label_map_bones(labels: Path, names: Path, number: int, seed: int) -> Iterator[WholeBone]:
+    """The bones of one of the CTs that can be made from a label map.
+
+    Args:
+        labels: label image of a whole body.
+        names: JSON of its structures' names.
+        number: which CT.
+        seed: of the synthesis.
+    """
     from fracseg_training.synthesis.config import SynthesisConfig
     from fracseg_training.synthesis.ct import image_body
     from fracseg_training.synthesis.deform import DeformConfig, deform_body
     from fracseg_training.synthesis.label_map import read_label_map
 
-    anatomy = labels.name.split("_")[0]
-    name = f"{anatomy}_{number}"
-    if _has_all(out, name, per_bone, bones=5):
-        return 0
+    anatomy = _anatomy(labels)
     rng = np.random.default_rng([seed, number, zlib.crc32(anatomy.encode())])
     body = read_label_map(labels, names)
     around = box_around(body.bones() > 0, body.spacing_mm, _MARGIN_MM)
     body = deform_body(body.cropped(around), rng, DeformConfig(), WORKING_SPACING_MM)
     bones = _smoothed(body.bones())
     ct = image_body(body, bones, rng, SynthesisConfig())
-    ground = _bones(ct.hu, bones, ct.spacing_mm, name, anatomy, "label map")
-    return _simulate(out, ground, per_bone, seed + 1000 * number)
+    yield from _bones(ct.hu, bones, ct.spacing_mm, f"{anatomy}_{number}", anatomy, "label map")
 
 
 def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
@@ -100,9 +113,13 @@ def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
     return _simulate(out, ground, per_bone, seed + 1000 * number)
 
 
+def _anatomy(labels: Path) -> str:
+    return labels.name.split("_")[0]
+
+
 def _bones(
     hu: HuArray, bones: LabelArray, spacing_mm: Spacing, name: str, patient: str, source: str
-) -> Iterable[WholeBone]:
+) -> Iterator[WholeBone]:
     k, j, i = hu.shape
     geometry = Geometry(shape=(k, j, i), spacing_mm=spacing_mm)
     ct = Volume(voxels=hu, geometry=geometry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from FractureSegmentationLib.volume import LabelVolume
 HOLE_SHARE = 0.15
 HOLE_RADIUS_VOXELS = 3
 WORKING_MM: Spacing = (1.0, 1.0, 1.0)
-_PATIENTS = ("001", "003", "005")
+PATIENTS = ("001", "003", "005")
 _BONES = ("sacrum", "left hip", "right hip")
 _LABELS_PER_BONE = 10
 
@@ -78,14 +78,17 @@ class OracleRow:
     seconds: float
 
 
-def true_bones(data: Path, *, is_resampled: bool) -> Iterator[TrueBone]:
+def true_bones(
+    data: Path, *, is_resampled: bool, patients: Sequence[str] = PATIENTS
+) -> Iterator[TrueBone]:
     """The bones of the real patients, on the CT's grid or resampled to 1 mm.
 
     Args:
         data: folder that holds `real`.
         is_resampled: resample the labels to the working spacing (nearest).
+        patients: folders below `real`.
     """
-    for patient in _PATIENTS:
+    for patient in patients:
         labels = read_labels(data / "real" / patient / "fragments.nii.gz")
         if is_resampled:
             labels = nearest_labels(labels, labels.geometry.resampled(WORKING_MM))

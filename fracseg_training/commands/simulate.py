@@ -32,8 +32,8 @@ def simulate(
 ) -> None:
     """Break bones of CT, whose masks are in BONES, and write the results into OUT.
 
-    BONES holds 1 sacrum, 2 left hip, 3 right hip, 4 left femur, 5 right femur; all of them should be
-    in one piece. One CT is written as ct.nii.gz, bones.nii.gz and fragments.nii.gz, several into
+    BONES holds 1 sacrum, 2 left hip, 3 right hip, 4 left femur, 5 right femur; all of them should
+    be in one piece. One CT is written as ct.nii.gz, bones.nii.gz and fragments.nii.gz, several into
     subfolders 000, 001, ...
     """
     from fracseg_training.simulate.truth_files import simulated_cases, write_truth

@@ -1,0 +1,153 @@
+"""Makes a raw bone labelling plausible: right sides, no specks, no far-off ghosts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import binary_dilation, find_objects
+
+from FractureSegmentationLib.anatomy.catalogue import BONES
+from FractureSegmentationLib.types import Box, LabelArray, Spacing
+
+LEAST_BONE_MM3 = 4000.0
+"""A bone smaller than this is no bone."""
+_LEAST_PART_MM3 = 500.0
+_FAR_MM = 30.0
+
+_SACRUM = next(bone.mask_value for bone in BONES if bone.slug == "sacrum")
+_PARTNER = {
+    bone.mask_value: partner.mask_value
+    for bone in BONES
+    for partner in BONES
+    if bone.side and partner.side != bone.side and partner.region == bone.region
+}
+_SIDE = {bone.mask_value: bone.side for bone in BONES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A connected piece of one bone."""
+
+    number: int
+    value: int
+    volume_mm3: float
+    left_mm: float
+    box: Box
+
+
+def clean_bones(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8]:
+    """Correct sides and remove what cannot belong to a bone.
+
+    A piece on the wrong side of the midline takes the other side's name. A piece that is too small
+    or too far from the main piece of its bone goes to the bone it touches, or away. What is left of
+    a bone must have the size of one.
+
+    Args:
+        labels: (K, J, I) mask values, axes k to Superior, j to Posterior, i to Left.
+        spacing_mm: voxel size along (k, j, i), in mm.
+
+    Returns:
+        (K, J, I) uint8 mask values.
+    """
+    pieces = cc3d.connected_components(np.ascontiguousarray(labels, np.uint8), connectivity=26)
+    parts = _with_sides(_parts(labels, pieces, spacing_mm))
+    lookup = np.zeros(int(pieces.max()) + 1, np.uint8)
+    for part in _kept(parts, spacing_mm):
+        lookup[part.number] = part.value
+    cleaned = lookup[pieces]
+    _hand_over(cleaned, pieces, [part for part in parts if not lookup[part.number]])
+    return cleaned
+
+
+def _parts(labels: LabelArray, pieces: LabelArray, spacing_mm: Spacing) -> list[_Part]:
+    parts = []
+    for number, box in enumerate(find_objects(pieces), start=1):
+        if box is None:
+            continue
+        where = np.nonzero(pieces[box] == number)
+        parts.append(
+            _Part(
+                number=number,
+                value=int(labels[box][tuple(axis[0] for axis in where)]),
+                volume_mm3=len(where[0]) * float(np.prod(spacing_mm)),
+                left_mm=(float(where[2].mean()) + box[2].start) * spacing_mm[2],
+                box=box,
+            )
+        )
+    return parts
+
+
+def _with_sides(parts: Sequence[_Part]) -> list[_Part]:
+    """The parts with left and right as they lie; unchanged where no midline is known."""
+    midline_mm = _midline_mm(parts)
+    if midline_mm is None:
+        return list(parts)
+    return [
+        replace(part, value=_PARTNER[part.value])
+        if part.value in _PARTNER and (part.left_mm > midline_mm) != (_SIDE[part.value] == "left")
+        else part
+        for part in parts
+    ]
+
+
+def _midline_mm(parts: Sequence[_Part]) -> float | None:
+    """Where the middle of the body is: at the sacrum, else between two paired bones."""
+    largest: dict[int, _Part] = {}
+    for part in parts:
+        if part.value not in largest or part.volume_mm3 > largest[part.value].volume_mm3:
+            largest[part.value] = part
+    if _SACRUM in largest and largest[_SACRUM].volume_mm3 >= LEAST_BONE_MM3:
+        return largest[_SACRUM].left_mm
+    for value, part in largest.items():
+        partner = largest.get(_PARTNER.get(value, -1))
+        if partner and min(part.volume_mm3, partner.volume_mm3) >= LEAST_BONE_MM3:
+            return (part.left_mm + partner.left_mm) / 2.0
+    return None
+
+
+def _kept(parts: Sequence[_Part], spacing_mm: Spacing) -> list[_Part]:
+    main: dict[int, _Part] = {}
+    for part in sorted(parts, key=lambda part: part.volume_mm3):
+        main[part.value] = part
+    near = [
+        part
+        for part in parts
+        if part is main[part.value]
+        or (
+            part.volume_mm3 >= _LEAST_PART_MM3
+            and _gap_mm(part.box, main[part.value].box, spacing_mm) <= _FAR_MM
+        )
+    ]
+    whole_mm3 = Counter[int]()
+    for part in near:
+        whole_mm3[part.value] += round(part.volume_mm3)
+    return [part for part in near if whole_mm3[part.value] >= LEAST_BONE_MM3]
+
+
+def _gap_mm(one: Box, other: Box, spacing_mm: Spacing) -> float:
+    """Distance between two boxes along the axis where it is largest."""
+    gaps_mm = [
+        max(a.start - b.stop, b.start - a.stop, 0) * step
+        for a, b, step in zip(one, other, spacing_mm, strict=True)
+    ]
+    return float(max(gaps_mm))
+
+
+def _hand_over(
+    cleaned: npt.NDArray[np.uint8], pieces: LabelArray, dropped: Sequence[_Part]
+) -> None:
+    """Give dropped pieces to the kept bone they touch most; in place."""
+    for part in dropped:
+        k, j, i = (slice(max(0, s.start - 1), s.stop + 1) for s in part.box)
+        near = (k, j, i)
+        inside = pieces[near] == part.number
+        rim = binary_dilation(inside) & ~inside
+        touched = np.bincount(cleaned[near][rim], minlength=1)
+        touched[0] = 0
+        if touched.any():
+            cleaned[near][inside] = touched.argmax()

@@ -1,0 +1,1 @@
+"""The command line `fracseg`: one file per command."""

@@ -1,0 +1,152 @@
+"""`fracseg`: finds a command by its name and turns failures into one sentence and an exit status.
+
+Commands load when they are called, so that `fracseg --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from FractureSegmentationLib import __version__
+from FractureSegmentationLib.errors import FracSegError
+
+TRAINING_GROUP = "fracseg.commands"
+"""Entry points of this group are commands too; the training package declares them."""
+UNEXPECTED, CANCELLED = 1, 130
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where a command is and what it does, in a few words."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+_LIBRARY = "FractureSegmentationLib.cli"
+COMMANDS: dict[str, _Entry] = {
+    "segment": _Entry(f"{_LIBRARY}.segment", "segment", "Segment the bone fragments of a CT."),
+    "evaluate": _Entry(f"{_LIBRARY}.evaluate", "evaluate", "Compare a result with the truth."),
+    "info": _Entry(f"{_LIBRARY}.info", "info", "Say what a CT holds and what is wrong with it."),
+    "networks": _Entry(f"{_LIBRARY}.networks", "networks", "List the networks and their sizes."),
+}
+_TRAINING_SUMMARIES = {
+    "ablate": "Train a network without one of its parts.",
+    "benchmark": "Measure accuracy and speed.",
+    "phantom": "Make a CT of an artificial fractured pelvis.",
+    "prepare": "Turn cases into training data.",
+    "simulate": "Fracture the bones of a CT.",
+    "train": "Train a fragment network.",
+    "train-bones": "Train the networks that find the bones.",
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands without loading them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands, our own first."""
+        del ctx
+        return [*COMMANDS, *sorted(set(_entry_points()) - set(COMMANDS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        del ctx
+        if cmd_name in COMMANDS:
+            entry = COMMANDS[cmd_name]
+            loaded = getattr(importlib.import_module(entry.module), entry.attribute)
+        elif cmd_name in (points := _entry_points()):
+            loaded = points[cmd_name].load()
+        else:
+            return None
+        if not isinstance(loaded, click.Command):
+            raise TypeError(f"the command {cmd_name} is not a click command")
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from their summaries."""
+        rows = [
+            (
+                name,
+                COMMANDS[name].summary if name in COMMANDS else _TRAINING_SUMMARIES.get(name, ""),
+            )
+            for name in self.list_commands(ctx)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fracseg")
+def fracseg() -> None:
+    """Segment the bone fragments of fracture CTs. Not for diagnosis: review every fragment."""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status.
+
+    Args:
+        args: the arguments; None takes those of the process.
+
+    Raises:
+        SystemExit: always. 0 done, 1 unexpected, 2 bad input or usage, 3 no bone, 4 the
+            environment, 130 cancelled.
+    """
+    sys.exit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: the arguments; None takes those of the process.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        status = fracseg.main(args=args, prog_name="fracseg", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Cancelled.", err=True)
+        return CANCELLED
+    except FracSegError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_status
+    except Exception as error:
+        if os.environ.get("FRACSEG_DEBUG"):
+            raise
+        click.echo(f"Error: {unexpected_message(error)} {DEBUG_REMEDY}", err=True)
+        return UNEXPECTED
+    return status if isinstance(status, int) else 0
+
+
+DEBUG_REMEDY = "Run again with FRACSEG_DEBUG=1 and report what it prints."
+
+
+def unexpected_message(error: BaseException) -> str:
+    """What can be told of a bug without telling a path or a patient: its type and its place."""
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if name.startswith(("FractureSegmentationLib", "fracseg_training")):
+            place = f" in {name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"Something unexpected happened: {type(error).__name__}{place}."
+
+
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group=TRAINING_GROUP)}

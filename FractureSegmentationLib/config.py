@@ -1,0 +1,57 @@
+"""What the user asks of one run, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from FractureSegmentationLib.anatomy.catalogue import bone_named
+from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
+from FractureSegmentationLib.backends.catalogue import backend_named
+from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.volume import LabelVolume
+
+BoneFinder = Literal["auto", "threshold", "totalsegmentator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SegmentSettings:
+    """How a CT is to be segmented.
+
+    Attributes:
+        bones: how the bones are found, or the bones themselves as catalogue mask values.
+        only: slugs of the bones wanted; none given means all that are found.
+        method: name of the fragment segmentation method.
+        model: folder of the fragment model; None takes the shipped one.
+        bones_model: folder that holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: of the networks; auto takes the fastest that is safe on the device.
+        numbering: how fragments become label values.
+        recovery: how a predicted map becomes fragments; None takes the method's own way.
+        keeps_maps: whether the predicted maps stay with the result.
+
+    Raises:
+        ValueError: a bone or the method does not exist.
+    """
+
+    bones: BoneFinder | LabelVolume = "auto"
+    only: tuple[str, ...] = ()
+    method: str = "fracsegmentator"
+    model: Path | None = None
+    bones_model: Path | None = None
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    numbering: Numbering = FRACSEG
+    recovery: RecoveryConfig | None = None
+    keeps_maps: bool = False
+
+    def __post_init__(self) -> None:
+        backend_named(self.method)
+        for slug in self.only:
+            bone_named(slug)
+
+    @property
+    def are_bones_given(self) -> bool:
+        """Whether the user brought the bones, which are then taken exactly as they are."""
+        return isinstance(self.bones, LabelVolume)

@@ -1,0 +1,183 @@
+"""One bone from its crop to its fragments on the CT's grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+
+from FractureSegmentationLib.backends.backend import Backend
+from FractureSegmentationLib.bones.extent import grow_bone, shrink_bone
+from FractureSegmentationLib.inference.windows import WindowPlan
+from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.instances.depth import distance_to_mm
+from FractureSegmentationLib.instances.result import Recovery
+from FractureSegmentationLib.preprocessing.crop import BoneCrop
+from FractureSegmentationLib.preprocessing.resample import resample_mask, resample_probability
+from FractureSegmentationLib.preprocessing.upsample import fill_from_nearest, labels_to_grid
+from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.types import LabelArray, MaskArray
+from FractureSegmentationLib.volume import FragmentMap, LabelVolume
+
+if TYPE_CHECKING:
+    from FractureSegmentationLib.inference.predictor import Predictor
+
+GROWTH_MM = 2.0
+"""How far the fragment network looks beyond a bone that was found roughly."""
+METAL_HU = 2500.0
+_METAL_MM3 = 200.0
+_METAL_REACH_MM = 4.0
+_LEAST_EXTENT_MM3 = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoneFragments:
+    """What was found in one bone.
+
+    Attributes:
+        crop: the bone.
+        fragment_map: what the network says, at the working spacing.
+        recovery: fragments and their interfaces at the working spacing.
+        labels: (K, J, I) uint16 on the crop's native grid: indices 1..n by volume there.
+        index_of: index on the native grid per label of `recovery`; 0 if none of it is left there.
+    """
+
+    crop: BoneCrop
+    fragment_map: FragmentMap
+    recovery: Recovery
+    labels: npt.NDArray[np.uint16]
+    index_of: npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FragmentRun:
+    """What divides one bone after the other.
+
+    Attributes:
+        backend: the method.
+        predictor: its trained network.
+        recovery: how a predicted map becomes fragments.
+    """
+
+    backend: Backend
+    predictor: Predictor
+    recovery: RecoveryConfig
+
+
+def window_plan(backend: Backend) -> WindowPlan:
+    """How the method's network is moved over a crop; beyond it there is no bone."""
+    outside = (backend.normalisation.outside_value, 0.0)
+    return WindowPlan(patch=backend.patch, overlap=backend.overlap, padding=outside)
+
+
+def others_of(crop: BoneCrop, bones: LabelVolume) -> MaskArray:
+    """(K, J, I) all other bones within a crop, on its native grid."""
+    local = crop.order.apply(bones.voxels[crop.box])
+    others: MaskArray = (local != 0) & (local != crop.bone.mask_value)
+    return others
+
+
+def segment_bone(
+    crop: BoneCrop, others: MaskArray | None, run: FragmentRun, progress: Progress
+) -> BoneFragments:
+    """Divide one bone into its fragments.
+
+    Args:
+        crop: the bone.
+        others: None if the crop's mask is exact; else all other bones on the native grid, and the
+            bone ends where the network says so, at most a little outside its mask.
+        run: what divides it.
+        progress: told how far it is.
+
+    Raises:
+        RunCancelledError: the caller asked to stop.
+    """
+    mask = crop.mask if others is None else _grown(crop, others)
+    backend = run.backend
+    channels = backend.make_input(crop.ct.voxels, mask, backend.normalisation)
+    fragment_map = FragmentMap(
+        voxels=run.predictor.predict(channels, mask, progress),
+        geometry=crop.working,
+        channels=backend.channels,
+    )
+    if others is None:
+        extent, native = mask, crop.native_mask
+    else:
+        extent, native = _extent(crop, mask, others, fragment_map)
+    recovery = _within_capacity(
+        backend.decode(fragment_map, extent, run.recovery), extent, backend.capacity, crop
+    )
+    progress.report(1.0)
+    labels = labels_to_grid(recovery.labels, crop.working, crop.native, native)
+    ranked, index_of = _ranked(labels, recovery.count)
+    return BoneFragments(
+        crop=crop,
+        fragment_map=fragment_map,
+        recovery=recovery,
+        labels=ranked,
+        index_of=index_of,
+    )
+
+
+def has_metal(crop: BoneCrop) -> bool:
+    """Whether something much denser than bone lies in the bone or on its surface."""
+    is_metal = np.asarray(crop.ct.voxels, np.float32) > METAL_HU
+    least = _METAL_MM3 / crop.working.voxel_volume_mm3
+    if is_metal.sum() < least:
+        return False
+    spacing_mm = crop.working.spacing_mm
+    near = distance_to_mm(crop.mask, spacing_mm, _METAL_REACH_MM + max(spacing_mm))
+    return bool((is_metal & (near <= _METAL_REACH_MM)).sum() >= least)
+
+
+def _grown(crop: BoneCrop, others: MaskArray) -> MaskArray:
+    near = resample_mask(others, crop.native, crop.working) & ~crop.mask
+    return grow_bone(crop.mask, near, crop.working.spacing_mm, GROWTH_MM)
+
+
+def _extent(
+    crop: BoneCrop, mask: MaskArray, others: MaskArray, fragment_map: FragmentMap
+) -> tuple[MaskArray, MaskArray]:
+    """The bone as the network sees it, at the working spacing and on the native grid."""
+    foreground = 1.0 - fragment_map.channel("background").astype(np.float32)
+    spacing_mm = crop.working.spacing_mm
+    seen = mask & ((foreground >= 0.5) | shrink_bone(crop.mask, spacing_mm, GROWTH_MM))
+    least = max(1, round(_LEAST_EXTENT_MM3 / crop.working.voxel_volume_mm3))
+    extent: MaskArray = cc3d.dust(seen, threshold=least, connectivity=26)
+    if not extent.any():
+        return crop.mask, crop.native_mask
+    # The border between two voxels is where their probabilities cross one half.
+    level = np.where(extent, np.maximum(foreground, 0.51), np.minimum(foreground, 0.49))
+    native = resample_probability(level, crop.working, crop.native) >= 0.5
+    return extent, native & ~others
+
+
+def _within_capacity(
+    recovery: Recovery, extent: MaskArray, capacity: int, crop: BoneCrop
+) -> Recovery:
+    """No more fragments than can be numbered: the smallest join what is nearest to them."""
+    if recovery.count <= capacity:
+        return recovery
+    kept = np.where(recovery.labels <= capacity, recovery.labels, 0).astype(np.uint16)
+    return replace(
+        recovery,
+        labels=fill_from_nearest(kept, extent, crop.working.spacing_mm),
+        interfaces=tuple(i for i in recovery.interfaces if max(i.a, i.b) <= capacity),
+        unseparated=tuple(u for u in recovery.unseparated if u.label <= capacity),
+        joined=tuple(p for p in recovery.joined if p.into <= capacity),
+    )
+
+
+def _ranked(
+    labels: LabelArray, count: int
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """Labels by falling volume on this grid, and the new label per old one."""
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    order = np.argsort(-sizes, kind="stable")[: int((sizes > 0).sum())]
+    index_of = np.zeros(count + 1, np.uint16)
+    index_of[order] = np.arange(1, len(order) + 1)
+    return index_of[labels], index_of

@@ -1,0 +1,122 @@
+"""Trained models, fitted to the methods that run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from FractureSegmentationLib.backends.backend import Backend
+from FractureSegmentationLib.backends.catalogue import backend_named
+from FractureSegmentationLib.bones.cascade import COARSE_PATCH, FINE_PATCH, BoneStage
+from FractureSegmentationLib.config import SegmentSettings
+from FractureSegmentationLib.errors import DamagedWeightsError, InputError
+from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
+from FractureSegmentationLib.types import Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from FractureSegmentationLib.networks.model_spec import ModelSpec
+
+COARSE_MODEL, FINE_MODEL = "bones-coarse", "bones-fine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Which weights were used, for the report."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FragmentModel:
+    """A network and the method that it was trained for.
+
+    Attributes:
+        backend: the method, with the model's own spacing and normalisation.
+        network: trained.
+        weights: which they are.
+    """
+
+    backend: Backend
+    network: nn.Module
+    weights: Weights
+
+
+def load_fragment_model(settings: SegmentSettings) -> FragmentModel:
+    """The model that the settings ask for.
+
+    Raises:
+        InputError: the model was not trained for the method.
+        EnvironmentProblemError: it is missing or damaged.
+    """
+    backend = backend_named(settings.method)
+    spec, network = _load(settings.model, backend.model)
+    if spec.task != "fragments" or spec.method != backend.name:
+        raise InputError(
+            f"The model {spec.name} was not trained for the method {backend.name}.",
+            "Give another folder with --model, or leave the option out.",
+        )
+    fitted = replace(
+        backend,
+        spacing_mm=spec.spacing_mm,
+        normalisation=_normalisation(spec),
+        bones=tuple(spec.bones) or backend.bones,
+    )
+    return FragmentModel(backend=fitted, network=network, weights=_weights(spec))
+
+
+def load_bone_stages(folder: Path | None) -> tuple[BoneStage, BoneStage, tuple[Weights, ...]]:
+    """The two networks of the bone cascade and which weights they have.
+
+    Args:
+        folder: holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
+
+    Raises:
+        InputError: a model is not one for bones.
+        EnvironmentProblemError: a model is missing or damaged.
+    """
+    stages, weights = [], []
+    for name, patch in ((COARSE_MODEL, COARSE_PATCH), (FINE_MODEL, FINE_PATCH)):
+        spec, network = _load(folder / name if folder else None, name)
+        if spec.task != "bones":
+            raise InputError(
+                f"The model {spec.name} does not find bones.",
+                "Give another folder with --bones-model, or leave the option out.",
+            )
+        stages.append(_stage(spec, network, patch))
+        weights.append(_weights(spec))
+    return stages[0], stages[1], tuple(weights)
+
+
+def _load(folder: Path | None, shipped_name: str) -> tuple[ModelSpec, nn.Module]:
+    from FractureSegmentationLib.networks.weights import load_model, shipped_model
+
+    return load_model(folder or shipped_model(shipped_name))
+
+
+def _stage(spec: ModelSpec, network: nn.Module, patch: Shape) -> BoneStage:
+    return BoneStage(
+        network=network,
+        bones=tuple(spec.bones),
+        spacing_mm=spec.spacing_mm,
+        normalisation=_normalisation(spec),
+        patch=patch,
+        channels=spec.network_config().in_channels,
+    )
+
+
+def _normalisation(spec: ModelSpec) -> CtNormalisation:
+    try:
+        return CtNormalisation.from_dict(spec.normalisation)
+    except (ValueError, TypeError) as error:
+        raise DamagedWeightsError(
+            f"The model {spec.name} has an impossible normalisation.",
+            "Get the model again, or install the program again.",
+        ) from error
+
+
+def _weights(spec: ModelSpec) -> Weights:
+    return Weights(name=spec.name, sha256=spec.sha256)

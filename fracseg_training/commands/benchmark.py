@@ -1,0 +1,90 @@
+"""`fracseg benchmark`: every figure the project reports, each by one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATIENT = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.group()
+def benchmark() -> None:
+    """Measure accuracy on cases the weights have not seen."""
+
+
+@benchmark.command()
+@click.argument("data_dir", type=_PATIENT)
+def oracle(data_dir: Path) -> None:
+    """Recover fragments from perfect maps of the patients in DATA_DIR: the ceiling of recovery."""
+    from fracseg_training.benchmarks.oracle import main
+
+    main([str(data_dir)])
+
+
+@benchmark.command()
+@click.argument("patients", nargs=-1, required=True, type=_PATIENT)
+@click.option(
+    "--mask",
+    type=click.Choice(["exact", "eroded", "dilated"]),
+    default="exact",
+    show_default=True,
+    help="What is done to the given masks, by one voxel.",
+)
+@click.option("--device", default="auto", show_default=True)
+def real(patients: tuple[Path, ...], mask: str, device: str) -> None:
+    """Real PATIENTS, masks given, each judged by the fold that left it out."""
+    from FractureSegmentationLib.instances.config import RecoveryConfig
+    from fracseg_training.benchmarks.folds import real_maps, real_results
+    from fracseg_training.benchmarks.given_masks import summarise
+
+    change = "eroded" if mask == "eroded" else "dilated" if mask == "dilated" else "exact"
+    maps = list(real_maps(patients, change, device=device))
+    recoveries = {"default": RecoveryConfig(), "paper": RecoveryConfig(mode="paper")}
+    for name, results in real_results(maps, change, recoveries).items():
+        click.echo(f"{name} recovery, {mask} masks")
+        for row in results:
+            click.echo(
+                f"  {row.case:24s} true {row.true_fragments}  found {row.found_fragments}  "
+                f"IoU {row.score.headline.iou:.3f}  spurious {row.score.spurious}"
+            )
+        click.echo(f"  {summarise(results).line()}")
+
+
+@benchmark.command()
+@click.argument("label_map", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("names", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--count", default=40, show_default=True, type=click.IntRange(1), help="Bones.")
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--device", default="auto", show_default=True)
+def intact(label_map: Path, names: Path, count: int, seed: int, device: str) -> None:
+    """Simulated intact bones of a whole-body LABEL_MAP: how many come out as one piece."""
+    from fracseg_training.benchmarks.intact import intact_bones_kept
+
+    kept = 0
+    for number, name, pieces in intact_bones_kept(label_map, names, count, seed, device):
+        kept += pieces == 1
+        click.echo(f"{number:3d} {name:32s} {pieces} piece(s)")
+    click.echo(f"{kept} of {count} intact bones came out as one piece")
+
+
+@benchmark.command()
+@click.argument("label_map", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("names", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--count", default=10, show_default=True, type=click.IntRange(1), help="CTs.")
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--device", default="auto", show_default=True)
+def auto(label_map: Path, names: Path, count: int, seed: int, device: str) -> None:
+    """Whole-pelvis fracture CTs made from LABEL_MAP, segmented with bones found by the cascade."""
+    from fracseg_training.benchmarks.whole_pelvis import whole_pelvis_scores
+
+    rows = []
+    for number, bone_dice, fragment_iou in whole_pelvis_scores(
+        label_map, names, count, seed, device
+    ):
+        rows.append((bone_dice, fragment_iou))
+        click.echo(f"{number:3d} bone Dice {bone_dice:.3f}  fragment IoU {fragment_iou:.3f}")
+    bone = sum(row[0] for row in rows) / len(rows)
+    fragment = sum(row[1] for row in rows) / len(rows)
+    click.echo(f"mean bone Dice {bone:.3f}, mean fragment IoU {fragment:.3f} over {len(rows)} CTs")
