@@ -70,22 +70,29 @@ def test_a_perfect_map_is_recovered_and_a_punched_one_nearly(a_broken_block: Tru
     assert holed_score.spurious == 0
 
 
-def test_real_broken_bones_come_back_from_a_perfect_map(real_data: Path) -> None:
-    """At 1 mm: at least 0.97 clean, over 0.95 with holes; bones in one piece stay whole."""
-    clean, holed = [], []
-    for number, bone in enumerate(true_bones(real_data, is_resampled=True)):
-        if not bone.is_fractured:
-            continue
+# Floors per fractured bone, clean and with holes; their means are 0.972 and 0.960. One fragment
+# of patient 003's left hip lies in two disconnected pieces, which recovery cannot know.
+FLOORS = {
+    "001": ((0.995, 0.990),),
+    "003": ((0.975, 0.950), (0.905, 0.895)),
+    "005": ((0.990, 0.980), (0.995, 0.985)),
+}
+
+
+@pytest.mark.parametrize("patient", FLOORS)
+def test_real_broken_bones_come_back_from_a_perfect_map(real_data: Path, patient: str) -> None:
+    bones = true_bones(real_data, is_resampled=True, patients=(patient,))
+    broken = [bone for bone in bones if bone.is_fractured]
+
+    assert len(broken) == len(FLOORS[patient])
+    for bone, (clean_floor, holed_floor) in zip(broken, FLOORS[patient], strict=True):
         perfect = perfect_classes(bone)
-        punched = with_holes(bone, perfect, np.random.default_rng(number))
-        for classes, scores in ((perfect, clean), (punched, holed)):
+        punched = with_holes(bone, perfect, np.random.default_rng(7))
+        for classes, floor in ((perfect, clean_floor), (punched, holed_floor)):
             found = recover_classes(bone, classes, RecoveryConfig()).labels
             score = score_bone(found, bone.fragments, bone.spacing_mm, with_distances=False)
-            scores.append(score.headline.iou)
-
-    assert len(clean) == 5
-    assert np.mean(clean) >= 0.97
-    assert np.mean(holed) > 0.95
+            assert score.headline.iou >= floor
+            assert score.counts.merges == 0
 
 
 def test_the_command_line_asks_for_the_folder(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""From the probability map of one bone to its fragments: seeds, growth, merging, small pieces."""

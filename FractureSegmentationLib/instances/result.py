@@ -1,0 +1,86 @@
+"""What recovery found in one bone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+PointKji = tuple[float, float, float]
+"""A position as fractional voxel indices along (k, j, i)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedPiece:
+    """A piece too small to stand alone.
+
+    Attributes:
+        volume_mm3: its volume, in mm³.
+        centroid_kji: its centre, in voxels of the grid given to recovery.
+        into: label of the fragment it joined.
+    """
+
+    volume_mm3: float
+    centroid_kji: PointKji
+    into: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """Where two fragments touch.
+
+    Attributes:
+        a: the smaller label.
+        b: the larger label.
+        area_mm2: area of the voxel faces between them.
+        contact_area_mm2: the part of it with contact of probability 0.5 or more close by.
+        support: mean over the area of the greatest separation probability close by.
+        mean_contact: mean contact probability of the voxels close by, 0 to 1.
+        neck: unsupported area divided by the smaller fragment's volume^(2/3).
+    """
+
+    a: int
+    b: int
+    area_mm2: float
+    contact_area_mm2: float
+    support: float
+    mean_contact: float
+    neck: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseparatedFracture:
+    """A ridge of contact probability that lies inside one fragment.
+
+    Attributes:
+        label: the fragment.
+        area_mm2: estimated area of the ridge.
+        centroid_kji: a voxel of the ridge, the one nearest to its centre.
+    """
+
+    label: int
+    area_mm2: float
+    centroid_kji: PointKji
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recovery:
+    """The fragments of one bone.
+
+    Attributes:
+        labels: (K, J, I) uint16, 1..n by falling volume; every voxel of the bone has one.
+        joined: pieces that were too small and joined a fragment.
+        interfaces: one entry per pair of touching fragments.
+        unseparated: possible fractures along which nothing was separated.
+    """
+
+    labels: npt.NDArray[np.uint16]
+    joined: tuple[JoinedPiece, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    unseparated: tuple[UnseparatedFracture, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many fragments there are."""
+        return int(self.labels.max()) if self.labels.size else 0
