@@ -1,0 +1,1 @@
+"""The networks: configurations and model descriptions (without torch), layers, model folders."""

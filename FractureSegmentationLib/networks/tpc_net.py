@@ -1,0 +1,137 @@
+"""TPC-Net: the trauma-prior-guided contrastive network that predicts the fragment map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from FractureSegmentationLib.networks.blocks import Encoder, Upsample, check_grid, conv_stage
+from FractureSegmentationLib.networks.config import TPCNetConfig
+from FractureSegmentationLib.networks.feature_calibration import FeatureCalibration
+from FractureSegmentationLib.networks.refined_features import RefinedFeatures
+from FractureSegmentationLib.networks.trauma_prior import TraumaPrior
+
+
+class TPCOutput(NamedTuple):
+    """What one forward pass yields.
+
+    Attributes:
+        logits: (B, out_channels, K, J, I).
+        auxiliary: in training with deep supervision, logits at 1/2, 1/4, ... resolution, finest
+            first; else empty.
+        embeddings: (L, B, F) refined embeddings g~ (g without the memory), not normalised:
+            what `TPCNet.update_memory` takes. L is 0 where no part needs embeddings.
+        contrastive: (L, B, F) embeddings z of length one for the contrastive loss, float32.
+            L is 0 with `use_contrastive` off.
+    """
+
+    logits: Tensor
+    auxiliary: list[Tensor]
+    embeddings: Tensor
+    contrastive: Tensor
+
+
+class CalibratedDecoderStage(nn.Module):
+    """Doubles the grid and joins the refined encoder features, calibrated where that is on.
+
+    Args:
+        below: channels of the coarser input.
+        features: channels of the encoder features and of the result.
+        config: number of convolutions and whether calibration is on.
+    """
+
+    def __init__(self, below: int, features: int, config: TPCNetConfig) -> None:
+        super().__init__()
+        self.up = Upsample(below, features)
+        self.calibration = (
+            FeatureCalibration(features, config.fca_tokens) if config.use_fca else None
+        )
+        self.convs = conv_stage(2 * features, features, config.decoder_convs)
+
+    def forward(self, x: Tensor, encoder: RefinedFeatures) -> Tensor:
+        """(B, below, K/2, J/2, I/2) and the scale's features to (B, features, K, J, I)."""
+        raised = self.up(x)
+        skip = encoder.dense() if self.calibration is None else self.calibration(raised, encoder)
+        return cast(Tensor, self.convs(torch.cat((raised, skip), dim=1)))
+
+
+class TPCNet(nn.Module):
+    """Contrastive encoder, trauma prior, calibrated decoder.
+
+    Weights stay float32; lower precision comes from autocast around the call.
+
+    Args:
+        config: its size and which parts are on.
+    """
+
+    def __init__(self, config: TPCNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        features = config.features
+        self.encoder = Encoder(config.in_channels, features, config.convs_per_stage)
+        self.prior = TraumaPrior(config)
+        self.decoder = nn.ModuleList(
+            CalibratedDecoderStage(below, width, config)
+            for below, width in zip(features[:0:-1], features[-2::-1], strict=True)
+        )
+        self.head = nn.Conv3d(features[0], config.out_channels, 1)
+        self.auxiliary_heads = nn.ModuleList(
+            nn.Conv3d(width, config.out_channels, 1)
+            for width in (features[-2:0:-1] if config.deep_supervision else ())
+        )
+
+    def forward(self, x: Tensor) -> TPCOutput:
+        """Predict the fragment map of bone patches.
+
+        Args:
+            x: (B, in_channels, K, J, I), every side a multiple of `config.stride`.
+
+        Returns:
+            Logits and, for training, what the losses and the memory need.
+
+        Raises:
+            ValueError: the channels or the sides do not fit.
+        """
+        check_grid(x, self.config.in_channels, self.config.stride)
+        maps = self.encoder(x.contiguous(memory_format=torch.channels_last_3d))
+        refined, embeddings, contrastive = self.prior(maps)
+        stages = self._decode(refined)
+        auxiliary: list[Tensor] = []
+        if self.training and self.config.deep_supervision:
+            lower = zip(self.auxiliary_heads, stages[:-1], strict=True)
+            auxiliary = [head(stage) for head, stage in lower][::-1]
+        return TPCOutput(self.head(stages[-1]), auxiliary, embeddings, contrastive)
+
+    def update_memory(self, enhanced: Tensor, is_fractured: Tensor) -> None:
+        """Write the refined embeddings of fractured patches over the oldest rows of the bank.
+
+        Args:
+            enhanced: (L, B, F), `TPCOutput.embeddings`.
+            is_fractured: (B,) which patches to write; all True follows the publication.
+
+        Raises:
+            ValueError: the memory is off, or the shapes do not fit.
+        """
+        if self.prior.memory is None:
+            raise ValueError("this network has no memory: use_memory is off")
+        if is_fractured.shape != enhanced.shape[1:2] or is_fractured.dtype != torch.bool:
+            raise ValueError(f"is_fractured must be bool of shape ({enhanced.shape[1]},)")
+        self.prior.memory.write(enhanced[:, is_fractured.to(enhanced.device)])
+
+    def freeze_memory(self) -> None:
+        """Do the work on the bank once, for inference; training or loading weights undoes it."""
+        if self.prior.memory is not None:
+            self.prior.memory.freeze()
+
+    def _decode(self, refined: Sequence[RefinedFeatures]) -> list[Tensor]:
+        """Outputs of the decoder stages, coarsest first."""
+        *skips, bottom = refined
+        y = bottom.dense()
+        outputs: list[Tensor] = []
+        for stage, skip in zip(self.decoder, reversed(skips), strict=True):
+            y = stage(y, skip)
+            outputs.append(y)
+        return outputs

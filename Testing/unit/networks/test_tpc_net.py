@@ -1,0 +1,214 @@
+"""TPC-Net as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from FractureSegmentationLib.networks.config import TPCNetConfig
+from FractureSegmentationLib.networks.tpc_net import TPCNet
+
+TINY = TPCNetConfig(
+    features=(4, 6, 8),
+    memory_keys=5,
+    embedding_dim=8,
+    heads=2,
+    channel_embedding=4,
+    spatial_embedding=4,
+    spatial_grid=2,
+    fca_tokens=4,
+)
+FLAGS = [name for name in TINY.to_dict() if name.startswith("use_")] + ["deep_supervision"]
+
+
+def _with_memory(config: TPCNetConfig = TINY) -> TPCNet:
+    torch.manual_seed(0)
+    net = TPCNet(config)
+    net.update_memory(torch.randn(3, 4, 8), torch.ones(4, dtype=torch.bool))
+    return net
+
+
+def _patches(batch: int = 2) -> torch.Tensor:
+    return torch.randn(batch, 2, 8, 12, 16, generator=torch.Generator().manual_seed(1))
+
+
+def test_shapes_of_everything_that_comes_out() -> None:
+    out = _with_memory()(_patches())
+
+    assert tuple(out.logits.shape) == (2, 4, 8, 12, 16)
+    assert [tuple(a.shape) for a in out.auxiliary] == [(2, 4, 4, 6, 8)]
+    assert tuple(out.embeddings.shape) == tuple(out.contrastive.shape) == (3, 2, 8)
+
+
+def test_contrastive_embeddings_have_length_one_and_refined_ones_do_not() -> None:
+    out = _with_memory()(_patches())
+
+    torch.testing.assert_close(out.contrastive.norm(dim=-1), torch.ones(3, 2))
+    assert (out.embeddings.norm(dim=-1) - 1.0).abs().min() > 1e-3
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    net = _with_memory()
+    out = net(_patches())
+    push = torch.randn(out.contrastive.shape)
+    loss = out.logits.square().mean() + sum(a.square().mean() for a in out.auxiliary)
+    (loss + (out.contrastive * push).sum()).backward()
+
+    dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    # A constant added to all keys shifts a query's scores alike, and softmax ignores it: the key
+    # half of a key-value bias never has a gradient, but the value half does.
+    assert dead == []
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_each_part_can_be_switched_off_and_then_holds_no_parameters(flag: str) -> None:
+    config = replace(TINY, **{flag: False})
+    net = TPCNet(config)
+    out = net(_patches())
+
+    assert tuple(out.logits.shape) == (2, 4, 8, 12, 16)
+    full = sum(p.numel() for p in TPCNet(TINY).parameters())
+    count = sum(p.numel() for p in net.parameters())
+    assert count == full if flag == "use_contrastive" else count < full
+
+
+def test_all_parts_off_is_the_plain_u_net_with_no_embeddings() -> None:
+    net = TPCNet(replace(TINY, **dict.fromkeys(FLAGS, False)))
+    out = net(_patches())
+
+    assert sorted({name.split(".")[0] for name, _ in net.named_parameters()}) == [
+        "decoder",
+        "encoder",
+        "head",
+    ]
+    assert out.auxiliary == []
+    assert len(out.embeddings) == len(out.contrastive) == 0
+
+
+def test_literal_softmax_changes_the_result() -> None:
+    plain, literal = _with_memory().eval(), _with_memory(replace(TINY, literal_softmax=True)).eval()
+    literal.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        difference = (plain(_patches()).logits - literal(_patches()).logits).abs().max()
+
+    assert difference > 1e-6
+
+
+def test_evaluation_yields_no_auxiliary_logits() -> None:
+    assert _with_memory().eval()(_patches()).auxiliary == []
+
+
+def test_auxiliary_logits_come_finest_first() -> None:
+    net = TPCNet(replace(TINY, features=(4, 4, 4, 4)))
+
+    out = net(torch.randn(1, 2, 16, 16, 16))
+
+    assert [a.shape[-1] for a in out.auxiliary] == [8, 4]
+
+
+def test_frozen_memory_gives_the_same_result() -> None:
+    net = _with_memory().eval()
+    with torch.no_grad():
+        before = net(_patches())
+        net.freeze_memory()
+        after = net(_patches())
+
+    assert net.prior.memory is not None
+    assert net.prior.memory.is_frozen
+    torch.testing.assert_close(after.logits, before.logits)
+    torch.testing.assert_close(after.embeddings, before.embeddings)
+
+
+def test_what_the_memory_holds_reaches_the_logits() -> None:
+    net = _with_memory().eval()
+    with torch.no_grad():
+        before = net(_patches()).logits
+        net.update_memory(10 * torch.randn(3, 5, 8), torch.ones(5, dtype=torch.bool))
+        after = net(_patches()).logits
+
+    assert (after - before).abs().max() > 1e-6
+
+
+def test_only_fractured_patches_are_written() -> None:
+    net = TPCNet(TINY)
+    enhanced = torch.randn(3, 3, 8)
+
+    net.update_memory(enhanced, torch.tensor([False, True, False]))
+
+    assert net.prior.memory is not None
+    assert int(net.prior.memory.memory_count) == 1
+    torch.testing.assert_close(net.prior.memory.memory[:, 0], enhanced[:, 1])
+
+
+def test_update_refuses_a_mask_of_the_wrong_kind_and_a_network_without_memory() -> None:
+    with pytest.raises(ValueError, match="bool"):
+        TPCNet(TINY).update_memory(torch.zeros(3, 2, 8), torch.tensor([1, 0]))
+    with pytest.raises(ValueError, match="use_memory"):
+        TPCNet(replace(TINY, use_memory=False)).update_memory(
+            torch.zeros(3, 2, 8), torch.tensor([True, True])
+        )
+
+
+def test_bank_and_count_travel_with_the_state() -> None:
+    net, other = _with_memory(), TPCNet(TINY)
+    other.load_state_dict(net.state_dict())
+    other.eval(), net.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(other(_patches()).logits, net(_patches()).logits)
+
+
+def test_patches_of_a_batch_do_not_influence_each_other() -> None:
+    net = _with_memory().eval()
+    x = _patches(2)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x).logits[:1], net(x[:1]).logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_autocast_agrees_with_float32_and_keeps_channels_last(
+    dtype: torch.dtype,
+) -> None:
+    net = _with_memory().eval()
+    with torch.no_grad():
+        exact = net(_patches())
+        with torch.autocast("cpu", dtype):
+            out = net(_patches())
+
+    assert out.logits.dtype == dtype
+    assert out.contrastive.dtype == torch.float32
+    # Where processors lack float16 convolutions, torch falls back to a plain-order kernel.
+    if dtype == torch.bfloat16:
+        assert out.logits.is_contiguous(memory_format=torch.channels_last_3d)
+    assert (out.logits.float().softmax(1) - exact.logits.softmax(1)).abs().mean() < 0.01
+    assert (out.contrastive * exact.contrastive).sum(-1).min() > 0.99
+
+
+def test_gradients_under_bfloat16_autocast_point_where_those_of_float32_point() -> None:
+    gradients = []
+    for is_half in (False, True):
+        net = _with_memory()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            out = net(_patches())
+        (out.logits.float() ** 2).mean().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in net.encoder.parameters()]))
+
+    # A tiny random network flips the sign of some activations in bfloat16, so 1 is not reached.
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.9
+
+
+def test_a_training_step_follows_inference_mode_on_the_same_sizes() -> None:
+    net = _with_memory()
+    with torch.inference_mode():
+        net(_patches())
+
+    net(_patches()).logits.sum().backward()
+
+    assert net.head.weight.grad is not None
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 8, 8, 10), (1, 1, 8, 8, 8)])
+def test_a_grid_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"multiple of 4|expected"):
+        TPCNet(TINY)(torch.zeros(shape))
