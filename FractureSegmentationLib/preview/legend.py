@@ -49,7 +49,9 @@ def list_entries(fragments: LabelVolume, numbering: Numbering) -> list[Entry]:
         ValueError: there is none, or a label belongs to no bone.
     """
     voxels = np.bincount(fragments.voxels.ravel())
-    found = {label: numbering.fragment_of(label) for label in (np.flatnonzero(voxels[1:]) + 1).tolist()}
+    found = {
+        label: numbering.fragment_of(label) for label in (np.flatnonzero(voxels[1:]) + 1).tolist()
+    }
     pieces = [bone.slug for bone, _ in found.values()]
     return [
         Entry(

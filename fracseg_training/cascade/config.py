@@ -128,7 +128,12 @@ class BoneTrainConfig:
 
 
 COARSE: Final = BoneTrainConfig(
-    name="coarse", network=BONES_COARSE, spacing_mm=3.0, patch=(80, 80, 96), batch=1, merges_sides=True
+    name="coarse",
+    network=BONES_COARSE,
+    spacing_mm=3.0,
+    patch=(80, 80, 96),
+    batch=1,
+    merges_sides=True,
 )
 FINE: Final = BoneTrainConfig(
     name="fine",

@@ -35,9 +35,9 @@ def oracle(data_dir: Path) -> None:
 @click.option("--device", default="auto", show_default=True)
 def real(patients: tuple[Path, ...], mask: str, device: str) -> None:
     """Real PATIENTS, masks given, each judged by the fold that left it out."""
-    from FractureSegmentationLib.instances.config import RecoveryConfig
     from fracseg_training.benchmarks.folds import real_maps, real_results
     from fracseg_training.benchmarks.given_masks import summarise
+    from FractureSegmentationLib.instances.config import RecoveryConfig
 
     change = "eroded" if mask == "eroded" else "dilated" if mask == "dilated" else "exact"
     maps = list(real_maps(patients, change, device=device))

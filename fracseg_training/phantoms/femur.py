@@ -66,5 +66,5 @@ def femur_field(*, is_left: bool, length_mm: float, step_mm: float) -> Field:
         The bone.
     """
     sweeps = femur_sweeps(is_left=is_left, length_mm=length_mm)
-    lattice = around(sweeps, margin_mm=12.0, step_mm=step_mm)
+    lattice = around(sweeps, margin_mm=10.0, step_mm=step_mm)
     return blended(sweeps, lattice, blend_mm=6.0)

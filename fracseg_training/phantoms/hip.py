@@ -20,7 +20,7 @@ from fracseg_training.phantoms.shapes import (
 )
 
 HIP_CENTRE_LPS_MM = (88.0, 0.0, 0.0)
-"""Centre of the left hip joint; all coordinates of the phantom are measured from between the two."""
+"""Centre of the left hip joint; the phantom is measured from midway between both."""
 SOCKET_RADIUS_MM = 26.5
 
 _SOCKET_OPENING = (0.70, -0.30, -0.65)
@@ -90,7 +90,7 @@ def hip_field(*, is_left: bool, step_mm: float) -> Field:
         The bone, not yet cleared of the sacrum.
     """
     sweeps = hip_sweeps(is_left=is_left)
-    lattice = around(sweeps, margin_mm=14.0, step_mm=step_mm)
+    lattice = around(sweeps, margin_mm=10.0, step_mm=step_mm)
     bone = blended(sweeps, lattice, blend_mm=7.0)
     nodes = lattice.nodes_lps_mm()
     side = np.array([1.0 if is_left else -1.0, 1.0, 1.0])

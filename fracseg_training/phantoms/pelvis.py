@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,7 @@ def pelvis_phantom(rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.9, 0.
     """A whole pelvis with soft tissue, unbroken.
 
     Args:
-        rng: source of all randomness: size, proportions, density, texture, noise.
+        rng: source of all randomness: size, density, soft tissue, texture, noise.
         spacing_mm: voxel size along (k, j, i), in mm.
 
     Returns:
@@ -65,16 +66,7 @@ def pelvis_phantom(rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.9, 0.
     """
     scale = float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1))
     geometry = _grid(_LOW_LPS_MM * scale, _HIGH_LPS_MM * scale, spacing_mm)
-    sacrum = sacrum_field(step_mm=_STEP_MM)
-    fields = {
-        "sacrum": sacrum,
-        "left_hip": _cleared(hip_field(is_left=True, step_mm=_STEP_MM), sacrum),
-        "right_hip": _cleared(hip_field(is_left=False, step_mm=_STEP_MM), sacrum),
-        "left_femur": femur_field(is_left=True, length_mm=175.0, step_mm=_STEP_MM),
-        "right_femur": femur_field(is_left=False, length_mm=175.0, step_mm=_STEP_MM),
-        "": last_vertebra_field(step_mm=_STEP_MM),
-    }
-    scaled = {name: _scaled(field, scale) for name, field in fields.items()}
+    scaled = {name: _scaled(field, scale) for name, field in _pelvis_fields().items()}
     return _image(scaled, soft_tissue(geometry, rng), geometry, rng)
 
 
@@ -99,6 +91,20 @@ def femur_phantom(
     return _image({"left_femur": _scaled(field, scale)}, muscle, geometry, rng)
 
 
+@cache
+def _pelvis_fields() -> dict[str, Field]:
+    """The bones of a pelvis of mean size, and of no name the vertebra above; drawn once."""
+    sacrum = sacrum_field(step_mm=_STEP_MM)
+    return {
+        "sacrum": sacrum,
+        "left_hip": _cleared(hip_field(is_left=True, step_mm=_STEP_MM), sacrum),
+        "right_hip": _cleared(hip_field(is_left=False, step_mm=_STEP_MM), sacrum),
+        "left_femur": femur_field(is_left=True, length_mm=175.0, step_mm=_STEP_MM),
+        "right_femur": femur_field(is_left=False, length_mm=175.0, step_mm=_STEP_MM),
+        "": last_vertebra_field(step_mm=_STEP_MM),
+    }
+
+
 def _grid(
     low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], spacing_mm: Spacing
 ) -> Geometry:
@@ -120,13 +126,13 @@ def _scaled(field: Field, scale: float) -> Field:
 
 def _cleared(hip: Field, sacrum: Field) -> Field:
     """A hip bone without what the sacrum and the joint between them take."""
-    offset = np.round(
-        (sacrum.lattice.origin_lps_mm - hip.lattice.origin_lps_mm)[::-1] / _STEP_MM
-    ).astype(int)
-    blocked = np.full(hip.distance_mm.shape, 15.0, np.float32)
+    between = sacrum.lattice.origin_lps_mm - hip.lattice.origin_lps_mm
+    offset = [round(float(gap) / _STEP_MM) for gap in between[::-1]]
+    shape = hip.lattice.shape
+    blocked = np.full(shape, 15.0, np.float32)
     here = tuple(
         slice(max(o, 0), min(o + n, m))
-        for o, n, m in zip(offset, sacrum.lattice.shape, blocked.shape, strict=True)
+        for o, n, m in zip(offset, sacrum.lattice.shape, shape, strict=True)
     )
     there = tuple(slice(s.start - o, s.stop - o) for s, o in zip(here, offset, strict=True))
     blocked[here] = sacrum.distance_mm[there]

@@ -95,7 +95,7 @@ def sacrum_sweeps() -> list[Sweep]:
 
 def _bridges() -> list[Sweep]:
     """Per level and side, the bone beside the canal that joins the body to the lamina."""
-    sweeps = []
+    sweeps: list[Sweep] = []
     for level, (wide, thick) in enumerate(zip(_LAMINA_HALF_WIDTH, _CANAL_DEPTH, strict=True)):
         centre, back = _frame(float(level))
         depth = _LEVELS[level][3]
@@ -121,7 +121,7 @@ def sacrum_field(*, step_mm: float) -> Field:
         The bone.
     """
     sweeps = sacrum_sweeps()
-    lattice = around(sweeps, margin_mm=14.0, step_mm=step_mm)
+    lattice = around(sweeps, margin_mm=10.0, step_mm=step_mm)
     bone = blended(sweeps, lattice, blend_mm=6.0)
     nodes = lattice.nodes_lps_mm()
     for level in range(len(_LEVELS) - 1):

@@ -16,8 +16,8 @@ Knot = tuple[float, float, float, float, float, float]
 """x, y, z in LPS mm; radius mm; thickness of the cortex mm; HU of the marrow."""
 
 _STEP_MM = 1.5
-_FAR_MM = 15.0
-_NEIGHBOURS = 6
+_FAR_MM = 9.0
+_NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,12 +143,13 @@ class Field:
 
 
 def around(sweeps: Sequence[Sweep], *, margin_mm: float, step_mm: float) -> Lattice:
-    """A lattice that holds all sweeps and a margin."""
+    """A lattice that holds all sweeps and a margin; lattices of one step share their nodes."""
     low = np.min([(s.centres_lps_mm - s.radius_mm[:, None]).min(axis=0) for s in sweeps], axis=0)
     high = np.max([(s.centres_lps_mm + s.radius_mm[:, None]).max(axis=0) for s in sweeps], axis=0)
-    size = np.ceil((high - low + 2 * margin_mm) / step_mm).astype(int) + 1
+    first = np.floor((low - margin_mm) / step_mm).astype(int)
+    size = np.ceil((high + margin_mm) / step_mm).astype(int) - first + 1
     return Lattice(
-        origin_lps_mm=low - margin_mm,
+        origin_lps_mm=first * step_mm,
         shape=(int(size[2]), int(size[1]), int(size[0])),
         step_mm=step_mm,
     )

@@ -46,8 +46,8 @@ def break_bones(
 ) -> BrokenCt:
     """Break some bones of a CT.
 
-    Fragments keep out of the other bones; what would still enter one, or leave the grid, is cut off.
-    The scanner's blur and noise are left out, since only a box around each bone would get them.
+    Fragments keep out of the other bones; what would still enter one, or leave the grid, is cut
+    off. The scanner's blur and noise are left out: only a box around each bone would get them.
 
     Args:
         hu: (K, J, I) CT of unbroken bones.
@@ -109,13 +109,13 @@ def _break_one(
     )
     hu, fragments = _on_input_grid(bone, others.shape)
     ct.hu[box] = np.where(others, ct.hu[box], hu)
-    fragments = by_volume(np.where(others, 0, fragments))
+    kept = by_volume(np.where(others, 0, fragments))
     first = FRACSEG.label_of(bone_of_mask_value(value), 1)
     gone = ct.bones[box] == value
     ct.bones[box][gone] = 0
     ct.fragments[box][gone] = 0
-    ct.bones[box][fragments > 0] = value
-    ct.fragments[box][fragments > 0] = first - 1 + fragments[fragments > 0]
+    ct.bones[box][kept > 0] = value
+    ct.fragments[box][kept > 0] = first - 1 + kept[kept > 0]
     ct.modes[value] = bone.modes
 
 

@@ -80,7 +80,7 @@ def test_overlapping_box_is_pushed_out_along_the_normal_by_the_least_step_that_f
 
 @pytest.mark.parametrize("seed", range(5))
 def test_crease_opens_the_far_rim_and_holds_the_near_one(seed: int) -> None:
-    """The fragment's side of the face moves along the normal, away from the parent, never into it."""
+    """The fragment's side of the face moves along the normal, never into the parent."""
     (contact,) = find_contacts(halves(), SPACING_MM)
     normal = contact.normal
     pose = draw_pose("crease", contact, normal, PoseConfig(), np.random.default_rng(seed))
@@ -124,9 +124,7 @@ def test_fragment_hung_on_a_moving_one_is_carried_along() -> None:
     contacts = find_contacts(labels, SPACING_MM)
     weights = PoseConfig(mode_weights=(0.0, 0.0, 1.0, 0.0, 0.0))
 
-    second, third = draw_movements(
-        labels, contacts, SPACING_MM, weights, np.random.default_rng(11)
-    )
+    second, third = draw_movements(labels, contacts, SPACING_MM, weights, np.random.default_rng(11))
 
     assert (second.parent, third.parent) == (1, 2)
     assert second.pose is not IDENTITY

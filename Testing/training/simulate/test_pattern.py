@@ -104,7 +104,7 @@ def test_voxels_are_listed_per_label() -> None:
 
 @pytest.mark.parametrize("count", [2, 4, 8])
 def test_bone_breaks_into_about_as_many_fragments_as_were_asked_for(count: int) -> None:
-    """A rough surface may tear a corner off, a crowded zone may swallow a cell: one more or less."""
+    """A rough surface may tear a corner off, a crowded zone swallow a cell: one more or less."""
     _, bone = long_bone()
     weights = tuple(float(n == count) for n in range(2, count + 1))
 

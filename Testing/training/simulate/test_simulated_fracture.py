@@ -127,8 +127,9 @@ def test_offset_says_where_the_input_lies_in_the_grown_grid() -> None:
     hu, bone = long_bone()
     tight = tuple(slice(a.min(), a.max() + 1) for a in np.nonzero(bone))
     shift = np.array([s.start for s in tight])
-    same = dict(rng=np.random.default_rng(0), config=config_of("displaced"))
-    result = simulate_fracture(hu[tight], bone[tight], SPACING_MM, **same)  # type: ignore[arg-type]
+    result = simulate_fracture(
+        hu[tight], bone[tight], SPACING_MM, np.random.default_rng(0), config_of("displaced")
+    )
     whole = broken(0, config_of("displaced"))
 
     place = np.argwhere(result.fragments == 2).min(axis=0) - result.offset_kji
@@ -141,8 +142,10 @@ def test_hairline_interrupts_the_cortex_and_leaves_both_parts_in_touch() -> None
     """Cortical voxels at the break lose a third of their 950 HU above muscle or more."""
     contrast = replace(CLEAN, crack_contrast=(0.9, 0.9))
     result = broken(7, config_of("hairline", appearance=contrast))
-    hu, bone = long_bone()
-    cortex = np.pad(hu == 1000, [(0, s - n) for s, n in zip(result.hu.shape, hu.shape, strict=True)])
+    hu, _ = long_bone()
+    cortex = np.pad(
+        hu == 1000, [(0, s - n) for s, n in zip(result.hu.shape, hu.shape, strict=True)]
+    )
     first = result.fragments == 1
     touches = np.zeros_like(first)
     touches[1:] |= first[:-1] & (result.fragments[1:] == 2)
@@ -227,4 +230,6 @@ def test_anisotropic_voxels_break_as_well() -> None:
     )
 
     assert result.fragment_count == 2
-    assert np.count_nonzero(result.fragments) == pytest.approx(np.count_nonzero(bone[::2]), rel=0.06)
+    assert np.count_nonzero(result.fragments) == pytest.approx(
+        np.count_nonzero(bone[::2]), rel=0.06
+    )
