@@ -10,8 +10,17 @@ from fracseg_training.simulate.bone_points import voxels_by_label
 from fracseg_training.simulate.config import Mode, PoseConfig
 from fracseg_training.simulate.contacts import Contact, contact_tree
 from fracseg_training.simulate.occupancy import Occupancy
-from fracseg_training.simulate.pose import IDENTITY, Pose, draw_mode, draw_pose, push_apart
+from fracseg_training.simulate.pose import (
+    IDENTITY,
+    FloatPoints,
+    Pose,
+    draw_mode,
+    draw_pose,
+    push_apart,
+)
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
+
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,17 +77,56 @@ def draw_movements(
     poses: dict[int, Pose] = {}
     movements = []
     for parent, child, contact in order:
-        held = poses.get(parent, IDENTITY)
         mode = draw_mode(config, rng)
-        normal = contact.normal if contact.first == parent else -contact.normal
-        pose = held.after(draw_pose(mode, contact, normal, config, rng))
-        if mode != "impaction" and not pose.is_identity:
-            tolerated = rng.uniform(*config.bite_mm) * contact.area_mm2 / float(spacing.prod())
-            away = held.rotation @ normal
-            pose = push_apart(pose, points[child], away, occupancy, tolerated)
+        loose = _Loose(
+            points_mm=points[child],
+            contact=contact,
+            normal=contact.normal if contact.first == parent else -contact.normal,
+            held=poses.get(parent, IDENTITY),
+            bite_voxels=contact.area_mm2 / float(spacing.prod()),
+        )
+        pose = _settled_pose(loose, mode, occupancy, config, rng)
         occupancy.claim(pose.apply(points[child]))
         poses[child] = pose
         movements.append(
             Movement(label=child, parent=parent, mode=mode, pose=pose, area_mm2=contact.area_mm2)
         )
     return movements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Loose:
+    """A fragment about to move: its voxels, its face, the way out, and what it hangs on.
+
+    `bite_voxels` is how many of its voxels overlap where it bites 1 mm deep all over its face.
+    """
+
+    points_mm: FloatPoints
+    contact: Contact
+    normal: FloatPoints
+    held: Pose
+    bite_voxels: float
+
+
+def _settled_pose(
+    loose: _Loose,
+    mode: Mode,
+    occupancy: Occupancy,
+    config: PoseConfig,
+    rng: np.random.Generator,
+) -> Pose:
+    """The first of a few drawn poses that leaves the fragment free of collisions, or the freest."""
+    chosen, least = IDENTITY, np.inf
+    for _ in range(_TRIES):
+        pose = loose.held.after(draw_pose(mode, loose.contact, loose.normal, config, rng))
+        if mode == "impaction" or pose.is_identity:
+            return pose
+        tolerated = rng.uniform(*config.bite_mm) * loose.bite_voxels
+        away = loose.held.rotation @ loose.normal
+        pose = push_apart(pose, loose.points_mm, away, occupancy, tolerated)
+        overlap = occupancy.overlap(pose.apply(loose.points_mm))
+        if overlap <= tolerated:
+            return pose
+        if overlap < least:
+            chosen, least = pose, overlap
+    return chosen

@@ -27,6 +27,14 @@ def test_contact_of_two_boxes_has_their_face_as_area_and_their_axis_as_normal() 
     assert contact.points_mm.mean(axis=0) == pytest.approx([23.0, 6.5, 3.25])
 
 
+def test_normal_runs_from_the_smaller_label_to_the_larger_whichever_comes_first() -> None:
+    labels = halves()
+
+    (contact,) = find_contacts(np.where(labels > 0, 3 - labels, 0), SPACING_MM)
+
+    assert contact.normal == pytest.approx([-1.0, 0.0, 0.0])
+
+
 def test_boxes_across_a_gap_have_no_contact() -> None:
     assert find_contacts(halves(gap=1), SPACING_MM) == []
 
@@ -132,6 +140,48 @@ def test_fragment_hung_on_a_moving_one_is_carried_along() -> None:
     assert Rotation.from_matrix(relative).magnitude() <= np.deg2rad(15.0) + 1e-9
 
 
+def test_turned_fragments_are_pushed_free_of_their_parent() -> None:
+    """Rotations of 10 degrees drive an edge 1 mm into the parent; none stays, all are kept."""
+    labels = np.pad(halves(), 2)
+    contacts = find_contacts(labels, SPACING_MM)
+    config = PoseConfig(
+        mode_weights=(0, 0, 1, 0, 0),
+        displacement_sd_mm=0.01,
+        rotation_sd_deg=20.0,
+        bite_mm=(0.0, 0.0),
+    )
+    angles = []
+    for seed in range(8):
+        (moved,) = draw_movements(labels, contacts, SPACING_MM, config, np.random.default_rng(seed))
+        parent = Occupancy(labels == moved.parent, SPACING_MM)
+        assert parent.overlap(moved.pose.apply(np.argwhere(labels == moved.label))) == 0
+        angles.append(moved.pose.angle_deg)
+
+    assert np.median(angles) > 7.0
+
+
+def test_fragment_keeps_out_of_blocked_places() -> None:
+    """A wall stands 1 mm beside the boxes; without being told, fragments slide into it."""
+    labels = np.pad(halves(), 3)
+    wall = np.zeros(labels.shape, bool)
+    wall[:, :, 16:] = True
+    contacts = find_contacts(labels, SPACING_MM)
+    config = PoseConfig(mode_weights=(0, 0, 1, 0, 0), bite_mm=(0.0, 0.1))
+
+    def entered(blocked: np.ndarray | None) -> int:
+        voxels = 0
+        for seed in range(8):
+            (moved,) = draw_movements(
+                labels, contacts, SPACING_MM, config, np.random.default_rng(seed), blocked
+            )
+            points = moved.pose.apply(np.argwhere(labels == moved.label))
+            voxels += Occupancy(wall, SPACING_MM).overlap(points)
+        return voxels
+
+    assert entered(None) > 300
+    assert entered(wall) < 0.1 * entered(None)
+
+
 def test_small_piece_joins_the_neighbour_it_touches_most() -> None:
     """Piece 3 (12 voxels) touches 2 with all its voxels of one face and 1 with none."""
     labels = halves()
@@ -149,6 +199,17 @@ def test_large_part_torn_off_its_label_becomes_a_label_of_its_own() -> None:
     labels[22:24, 2:12, 2:12] = 1
 
     assert len(np.unique(join_small_pieces(labels, 30))) == 4
+
+
+def test_smaller_part_torn_off_its_label_joins_what_it_touches() -> None:
+    """100 voxels, more than 30 but less than five times 30."""
+    labels = halves()
+    labels[22:23, 2:12, 2:12] = 1
+
+    joined = join_small_pieces(labels, 30)
+
+    assert len(np.unique(joined)) == 3
+    assert joined[22, 5, 5] == joined[15, 5, 5]
 
 
 def test_lone_crumb_is_dropped_only_on_demand() -> None:
