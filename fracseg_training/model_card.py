@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from fracseg_training.class_weights import without_class_weights
 from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.networks.model_spec import ModelSpec
 from FractureSegmentationLib.networks.weights import save_model
@@ -54,7 +55,7 @@ def write_trained_model(
         folds=tuple(held_out),
         results={"steps": trainer.step, "seed": config.seed},
     )
-    save_model(folder, spec, trainer.averaged)
+    save_model(folder, spec, without_class_weights(trainer.averaged, config.class_weights))
 
 
 def describe_cases(cases: Sequence[Case]) -> str:

@@ -72,7 +72,8 @@ def _store(path: Path, salt: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(salt)
-        if path.exists():  # damaged: it was read above and has the wrong length
+        # Looked at again: another process may have stored a good one since it was found missing.
+        if path.exists() and _salt_in(path) is None:
             draft.replace(path)
         else:
             with contextlib.suppress(FileExistsError):

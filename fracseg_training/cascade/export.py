@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fracseg_training.cascade.config import BONE_SLUGS
+from fracseg_training.class_weights import without_class_weights
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.networks.model_spec import ModelSpec
 from FractureSegmentationLib.networks.unet3d import UNet3D
@@ -49,7 +50,7 @@ def write_bone_model(folder: Path, config: BoneTrainConfig, network: UNet3D, ste
         training_data=_TRAINING_DATA,
         results={"steps": step},
     )
-    save_model(folder, spec, network)
+    save_model(folder, spec, without_class_weights(network, config.class_weights))
 
 
 def averaged_network(run: Path, config: BoneTrainConfig) -> tuple[UNet3D, int]:

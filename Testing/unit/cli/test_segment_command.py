@@ -119,7 +119,7 @@ def test_the_same_run_twice_gives_the_same_labels(
         (["--method", "magic"], 2, "magic"),
         (["--device", "toaster"], 2, "no device called"),
         (["--model", "nowhere"], 4, "model"),
-        (["--bones", "auto"], 4, "bones-coarse is not installed"),
+        (["--bones", "auto", "--bones-model", "nowhere"], 4, "no readable model.json"),
         (["--bones", "nowhere.nii.gz"], 2, "label file was not found"),
     ],
 )
