@@ -189,8 +189,9 @@ class Trainer:
             keep = 0.0
         for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(value, 1.0 - keep)
-        for mean, value in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
-            mean.copy_(value)
+        buffers = zip(self.averaged.buffers(), self.network.buffers(), strict=True)
+        for mean_buffer, buffer in buffers:
+            mean_buffer.copy_(buffer)
 
     def _resume(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -36,10 +37,11 @@ def oracle(data_dir: Path) -> None:
 def real(patients: tuple[Path, ...], mask: str, device: str) -> None:
     """Real PATIENTS, masks given, each judged by the fold that left it out."""
     from fracseg_training.benchmarks.folds import real_maps, real_results
-    from fracseg_training.benchmarks.given_masks import summarise
+    from fracseg_training.benchmarks.given_masks import MaskChange, summarise
     from FractureSegmentationLib.instances.config import RecoveryConfig
 
-    change = "eroded" if mask == "eroded" else "dilated" if mask == "dilated" else "exact"
+    changes: dict[str, MaskChange] = {name: name for name in get_args(MaskChange)}
+    change = changes[mask]
     maps = list(real_maps(patients, change, device=device))
     recoveries = {"default": RecoveryConfig(), "paper": RecoveryConfig(mode="paper")}
     for name, results in real_results(maps, change, recoveries).items():
