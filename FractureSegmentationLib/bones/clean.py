@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,14 +9,16 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_dilation, find_objects
+from scipy.spatial import cKDTree
 
 from FractureSegmentationLib.anatomy.catalogue import BONES
-from FractureSegmentationLib.types import Box, LabelArray, Spacing
+from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
 
 LEAST_BONE_MM3 = 4000.0
 """A bone smaller than this is no bone."""
 _LEAST_PART_MM3 = 500.0
-_FAR_MM = 30.0
+_FAR_MM = 15.0
+_MOST_POINTS = 20_000
 
 _SACRUM = next(bone.mask_value for bone in BONES if bone.slug == "sacrum")
 _PARTNER = {
@@ -57,7 +58,7 @@ def clean_bones(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8
     pieces = cc3d.connected_components(np.ascontiguousarray(labels, np.uint8), connectivity=26)
     parts = _with_sides(_parts(labels, pieces, spacing_mm))
     lookup = np.zeros(int(pieces.max()) + 1, np.uint8)
-    for part in _kept(parts, spacing_mm):
+    for part in _kept(parts, pieces, spacing_mm):
         lookup[part.number] = part.value
     cleaned = lookup[pieces]
     _hand_over(cleaned, pieces, [part for part in parts if not lookup[part.number]])
@@ -110,32 +111,38 @@ def _midline_mm(parts: Sequence[_Part]) -> float | None:
     return None
 
 
-def _kept(parts: Sequence[_Part], spacing_mm: Spacing) -> list[_Part]:
-    main: dict[int, _Part] = {}
-    for part in sorted(parts, key=lambda part: part.volume_mm3):
-        main[part.value] = part
-    near = [
-        part
-        for part in parts
-        if part is main[part.value]
-        or (
+def _kept(parts: Sequence[_Part], pieces: LabelArray, spacing_mm: Spacing) -> list[_Part]:
+    """The largest part of every bone, and what lies near a part that is kept."""
+    near: dict[int, list[_Part]] = {}
+    for part in sorted(parts, key=lambda part: -part.volume_mm3):
+        kept = near.setdefault(part.value, [])
+        if not kept or (
             part.volume_mm3 >= _LEAST_PART_MM3
-            and _gap_mm(part.box, main[part.value].box, spacing_mm) <= _FAR_MM
-        )
+            and any(_gap_mm(part, other, pieces, spacing_mm) <= _FAR_MM for other in kept)
+        ):
+            kept.append(part)
+    return [
+        part
+        for kept in near.values()
+        if sum(part.volume_mm3 for part in kept) >= LEAST_BONE_MM3
+        for part in kept
     ]
-    whole_mm3 = Counter[int]()
-    for part in near:
-        whole_mm3[part.value] += round(part.volume_mm3)
-    return [part for part in near if whole_mm3[part.value] >= LEAST_BONE_MM3]
 
 
-def _gap_mm(one: Box, other: Box, spacing_mm: Spacing) -> float:
-    """Distance between two boxes along the axis where it is largest."""
-    gaps_mm = [
-        max(a.start - b.stop, b.start - a.stop, 0) * step
-        for a, b, step in zip(one, other, spacing_mm, strict=True)
-    ]
-    return float(max(gaps_mm))
+def _gap_mm(one: _Part, other: _Part, pieces: LabelArray, spacing_mm: Spacing) -> float:
+    """Distance between two parts; bounding boxes will not do, a hip bone's holds half a spine."""
+    tree = cKDTree(_points_mm(other, pieces, spacing_mm))
+    gaps_mm, _ = tree.query(_points_mm(one, pieces, spacing_mm), distance_upper_bound=2 * _FAR_MM)
+    return float(gaps_mm.min())
+
+
+def _points_mm(part: _Part, pieces: LabelArray, spacing_mm: Spacing) -> FloatArray:
+    """(N, 3) voxel centres of a part in mm, thinned out where there are many."""
+    points = np.argwhere(pieces[part.box] == part.number)
+    points = points[:: max(1, len(points) // _MOST_POINTS)]
+    corner = np.array([side.start for side in part.box])
+    positions: FloatArray = (points + corner) * np.asarray(spacing_mm)
+    return positions
 
 
 def _hand_over(

@@ -56,6 +56,24 @@ def test_a_speck_in_the_air_and_a_ghost_far_away_disappear(pelvis: np.ndarray) -
     np.testing.assert_array_equal(clean_bones(ghostly, MM), expected)
 
 
+def test_a_ghost_inside_the_box_of_its_bone_disappears_by_its_real_distance() -> None:
+    """An L of two 4 mm plates spans a box; a 16 mm cube in its open corner is 20 mm off both."""
+    labels = np.zeros((40, 10, 40), np.uint8)
+    labels[2:38, :, 2:4] = 2
+    labels[2:4, :, 2:38] = 2
+    expected = labels.copy()
+    labels[14:22, :8, 14:22] = 2
+    np.testing.assert_array_equal(clean_bones(labels, MM), expected)
+
+
+def test_a_fragment_counts_as_near_by_way_of_another_fragment(pelvis: np.ndarray) -> None:
+    """10 mm from the second piece, 36 mm from the main one."""
+    broken = np.pad(pelvis, ((0, 0), (0, 40), (0, 0)))
+    broken[10:20, 25:33, 68:73] = 2
+    broken[10:20, 38:43, 68:73] = 2
+    np.testing.assert_array_equal(clean_bones(broken, MM), broken)
+
+
 def test_a_displaced_fragment_near_its_bone_stays(pelvis: np.ndarray) -> None:
     broken = pelvis.copy()
     broken[10:20, 22:27, 68:73] = 2
