@@ -40,7 +40,8 @@ class RecoveryConfig:
         min_neck: neighbours are merged only if the unsupported part of their interface is at least
             this share of the smaller one's volume^(2/3): a stray voxel is no bridge.
         min_fragment_mm3: a touching fragment below this joins its least separated neighbour.
-        min_piece_mm3: a disconnected piece below this joins the nearest fragment.
+        min_piece_mm3: a disconnected piece below this joins the nearest fragment. Specks of the
+            masks of real bones measure up to 98 mm³, the smallest true fragment 168 mm³.
         min_ridge_mm2: contact of at least this area inside one fragment is reported.
     """
 
@@ -62,7 +63,7 @@ class RecoveryConfig:
     large_mm3: float = 20_000.0
     min_neck: float = 0.02
     min_fragment_mm3: float = 150.0
-    min_piece_mm3: float = 30.0
+    min_piece_mm3: float = 125.0
     min_ridge_mm2: float = 100.0
 
     def __post_init__(self) -> None:

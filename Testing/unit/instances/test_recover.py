@@ -243,10 +243,10 @@ def test_a_bone_of_one_voxel_is_one_fragment_and_no_bone_is_none() -> None:
 
 
 def test_small_pieces_join_and_large_ones_stay() -> None:
-    """29 voxels apart from the bone join it; 30 stay a fragment."""
-    bone = np.zeros((20, 20, 60), bool)
+    """4 x 31 = 124 voxels apart from the bone join it; 125 stay a fragment."""
+    bone = np.zeros((20, 20, 64), bool)
     bone[2:18, 2:18, 2:30] = True
-    bone[4, 4, 31:60] = True
+    bone[4:8, 4, 31:62] = True
     interior = bone.astype(np.float32)
     nothing = np.zeros(bone.shape, np.float32)
 
@@ -254,9 +254,9 @@ def test_small_pieces_join_and_large_ones_stay() -> None:
 
     assert found.count == 1
     (piece,) = found.joined
-    assert (piece.volume_mm3, piece.into) == (29.0, 1)
-    assert piece.centroid_kji == (4.0, 4.0, 45.0)
-    bone[5, 4, 40] = True
+    assert (piece.volume_mm3, piece.into) == (124.0, 1)
+    assert piece.centroid_kji == (5.5, 4.0, 46.0)
+    bone[8, 4, 40] = True
     assert recover_fragments(nothing, bone * 1.0, nothing, bone, MM).count == 2
 
 
