@@ -1,23 +1,17 @@
-"""The training loop of a bone network.
-
-A run lives in one folder: `checkpoint.pt`, from which it goes on exactly, and `log.csv`, one row
-per step.
-"""
+"""How a bone network is trained: what one step computes; `run.py` does the rest."""
 
 from __future__ import annotations
 
-import copy
-import csv
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from fracseg_training.cascade.patches import BonePatches
 from fracseg_training.losses import segmentation_loss
-from FractureSegmentationLib.errors import InputError
+from fracseg_training.run import TrainingRun
 from FractureSegmentationLib.networks.unet3d import UNet3D
 
 if TYPE_CHECKING:
@@ -38,6 +32,9 @@ class BoneTrainer:
         volumes: the pool at the stage's spacing.
         config: how.
         folder: where the state of the run lives; a run found there goes on.
+
+    Raises:
+        InputError: the run in the folder is damaged or of another network.
     """
 
     def __init__(
@@ -45,20 +42,23 @@ class BoneTrainer:
     ) -> None:
         self._config = config
         self._patches = BonePatches(volumes, config)
-        self._checkpoint = folder / "checkpoint.pt"
-        self._log = folder / "log.csv"
         torch.manual_seed(config.seed)
-        self.network = UNet3D(config.network)
-        # PyTorch's type stubs do not know this keyword.
-        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.averaged = copy.deepcopy(self.network).eval()
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.step = 0
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._checkpoint.exists():
-            self._resume()
+        self._run = TrainingRun(UNet3D(config.network), config, folder, LOG_FIELDS)
+
+    @property
+    def network(self) -> UNet3D:
+        """The network in training."""
+        return self._run.network
+
+    @property
+    def averaged(self) -> UNet3D:
+        """The moving average of its weights: what is saved as the model."""
+        return self._run.averaged
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return self._run.step
 
     def train(
         self,
@@ -76,60 +76,32 @@ class BoneTrainer:
             clock: seconds; read around every step.
             on_step: called with the log row of every step.
         """
-        self._trim_log()
-        last = self._config.steps if until is None else min(until, self._config.steps)
-        saved = clock()
-        while self.step < last:
-            began = clock()
-            row = self._one_step()
-            row["seconds"] = clock() - began
-            self._append(row)
-            if on_step is not None:
-                on_step(row)
-            if clock() - saved > checkpoint_seconds:
-                self.save()
-                saved = clock()
-        self.save()
+        self._run.train(
+            self._one_step,
+            until=until,
+            checkpoint_seconds=checkpoint_seconds,
+            clock=clock,
+            on_step=on_step,
+        )
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(
-            {
-                "step": self.step,
-                "network": self.network.state_dict(),
-                "averaged": self.averaged.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
-            },
-            partial,
-        )
-        partial.replace(self._checkpoint)
+        self._run.save()
 
-    def _one_step(self) -> dict[str, float]:
+    def _one_step(self, step: int) -> dict[str, float]:
         config = self._config
-        batch = self._patches.batch(self.step)
-        rate = config.learning_rate_at(self.step)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        self.network.train()
+        batch = self._patches.batch(step)
         inputs = batch.inputs.to(memory_format=torch.channels_last_3d)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision_bf16):
             logits = self.network(inputs)
         cross_entropy, dice = self._losses(logits, batch.target)
         loss = cross_entropy + dice
-        torch.autograd.backward([loss])
-        nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
-        self._average()
-        self.step += 1
+        self._run.descend(loss)
         return {
-            "step": self.step,
             "loss": loss.item(),
             "cross_entropy": cross_entropy.item(),
             "dice_loss": dice.item(),
             "bone_dice": _mean_dice(logits, batch.target, merges_sides=config.merges_sides),
-            "learning_rate": rate,
         }
 
     def _losses(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,43 +116,6 @@ class BoneTrainer:
         )
         sides = functional.cross_entropy(logits.float(), target, weight=weights)
         return cross_entropy + _SIDE_SHARE * sides, dice
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        keep = min(self._config.ema_decay, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(value, 1.0 - keep)
-
-    def _resume(self) -> None:
-        try:
-            state: dict[str, Any] = torch.load(
-                self._checkpoint, map_location="cpu", weights_only=True
-            )
-            self.network.load_state_dict(state["network"])
-            self.averaged.load_state_dict(state["averaged"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self.step = int(state["step"])
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
-            raise InputError(
-                "The checkpoint in the run's folder does not fit this network.",
-                "Train into a new folder, or with the settings the run was started with.",
-            ) from error
-
-    def _trim_log(self) -> None:
-        """Drop the rows after the checkpoint: those steps are taken again."""
-        rows: list[list[str]] = []
-        if self._log.exists():
-            with self._log.open(newline="") as stream:
-                rows = [row for row in csv.reader(stream) if row and row[0].isdigit()]
-        kept = [row for row in rows if int(row[0]) <= self.step]
-        with self._log.open("w", newline="") as stream:
-            csv.writer(stream).writerows([list(LOG_FIELDS), *kept])
-
-    def _append(self, row: dict[str, float]) -> None:
-        with self._log.open("a", newline="") as stream:
-            csv.writer(stream).writerow(
-                [row["step"], *(f"{row[name]:.6g}" for name in LOG_FIELDS[1:])]
-            )
 
 
 def _without_sides(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
