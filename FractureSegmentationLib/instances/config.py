@@ -49,7 +49,7 @@ class RecoveryConfig:
     paper_dilation_mm: float = 5.0
     min_diameter_mm: float = 5.0
     levels_mm: tuple[float, ...] = (3.0, 2.0, 1.0, 0.0)
-    contact_level: float = 0.5
+    contact_level: float = 0.1
     min_seed_mm3: float = 30.0
     min_open_seed_mm3: float = 150.0
     min_wall_mm: float = 2.0
@@ -57,10 +57,10 @@ class RecoveryConfig:
     support_reach_mm: float = 0.0
     interface_reach_mm: float = 1.5
     deep_boundary_mm: float = 3.0
-    merge_support: float = 0.6
-    merge_support_small: float = 0.85
-    small_mm3: float = 500.0
-    large_mm3: float = 20_000.0
+    merge_support: float = 0.35
+    merge_support_small: float = 0.8
+    small_mm3: float = 3_000.0
+    large_mm3: float = 30_000.0
     min_neck: float = 0.02
     min_fragment_mm3: float = 150.0
     min_piece_mm3: float = 125.0
