@@ -28,6 +28,7 @@ from FractureSegmentationLib.volume import LabelVolume, Volume
 if TYPE_CHECKING:
     from torch import nn
 
+    from FractureSegmentationLib.inference.device import Precision
     from FractureSegmentationLib.inference.predictor import Predictor
 
 COARSE_PATCH: Shape = (80, 80, 96)
@@ -50,6 +51,7 @@ class BoneStage:
         normalisation: how HU become its input.
         patch: window size along (k, j, i).
         channels: input channels: 1 for the CT alone, 1 more per bone for the fine stage.
+        precision: of its computation; None takes the fastest that is safe.
     """
 
     network: nn.Module
@@ -58,6 +60,7 @@ class BoneStage:
     normalisation: CtNormalisation
     patch: Shape
     channels: int
+    precision: Precision | None = None
 
 
 def bones_by_cascade(
@@ -156,7 +159,7 @@ def _predictor(stage: BoneStage, device: str) -> Predictor:
     plan = WindowPlan(
         patch=stage.patch, overlap=_OVERLAP, padding=(air, *[0.0] * (stage.channels - 1))
     )
-    return Predictor(stage.network, plan, device=device)
+    return Predictor(stage.network, plan, device=device, precision=stage.precision)
 
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:

@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation, find_objects
 from scipy.spatial import cKDTree
 
 from FractureSegmentationLib.anatomy.catalogue import BONES
+from FractureSegmentationLib.bones.places import without_misplaced
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
 
 LEAST_BONE_MM3 = 4000.0
@@ -44,9 +45,9 @@ class _Part:
 def clean_bones(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8]:
     """Correct sides and remove what cannot belong to a bone.
 
-    A piece on the wrong side of the midline takes the other side's name. A piece that is too small
-    or too far from the main piece of its bone goes to the bone it touches, or away. What is left of
-    a bone must have the size of one.
+    What lies where its bone cannot goes first. A piece on the wrong side of the midline takes the
+    other side's name. A piece that is too small or too far from the main piece of its bone goes to
+    the bone it touches, or away. What is left of a bone must have the size of one.
 
     Args:
         labels: (K, J, I) mask values, axes k to Superior, j to Posterior, i to Left.
@@ -55,7 +56,8 @@ def clean_bones(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8
     Returns:
         (K, J, I) uint8 mask values.
     """
-    pieces = cc3d.connected_components(np.ascontiguousarray(labels, np.uint8), connectivity=26)
+    labels = without_misplaced(labels, spacing_mm)
+    pieces = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=26)
     parts = _with_sides(_parts(labels, pieces, spacing_mm))
     lookup = np.zeros(int(pieces.max()) + 1, np.uint8)
     for part in _kept(parts, pieces, spacing_mm):
