@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from fracseg_training.synthesis.bone import bone_labels
 from fracseg_training.synthesis.config import SynthesisConfig
-from fracseg_training.synthesis.ct import SyntheticCt, synthesise_ct
+from fracseg_training.synthesis.ct import SyntheticCt, image_body
 from fracseg_training.synthesis.deform import DeformConfig, deform_body, extend_legs
 from fracseg_training.synthesis.embed import BareBones, Surroundings, embed_real_bones
+from fracseg_training.synthesis.real_texture import bone_texture, paint_texture
 from fracseg_training.synthesis.scanner import HIGHEST_HU, LOWEST_HU
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from fracseg_training.synthesis.fields import Float32Array
     from fracseg_training.synthesis.label_map import LabelMap
 
 SPACING_MM = 1.5
@@ -27,6 +30,7 @@ _SKIN_ROOM_MM = 55.0
 _TALL_SHARE = 0.2
 _ABOVE_PELVIS_MM = (40.0, 170.0)
 _REAL_EVERY = 3
+_REAL_LOOK_SHARE = 0.5
 
 
 class CtSource(Protocol):
@@ -43,7 +47,8 @@ class BodySource:
 
     Attributes:
         hosts: label maps of whole bodies.
-        bare_bones: real bones; every third CT holds some of them.
+        bare_bones: real bones; every third CT holds some of them, and half of the others has bones
+            that look like them.
         synthesis: how much CTs vary.
         deform: how much bodies vary.
     """
@@ -69,7 +74,20 @@ class BodySource:
         # A turned body shows nothing in the corners of its lowest slices: they are left out.
         lowest = slice(round(_LEG_CUT_MM / SPACING_MM), None)
         body = body.cropped((lowest, slice(None), slice(None))).around(_SKIN_ROOM_MM)
-        return synthesise_ct(body.labels, body.names, body.spacing_mm, rng, self.synthesis)
+        return image_body(body, body.bones(), rng, self.synthesis, self._real_look(body, rng))
+
+    def _real_look(
+        self, body: LabelMap, rng: np.random.Generator
+    ) -> Callable[[Float32Array], None] | None:
+        """What repaints the bones of a body like real ones; None where they stay as painted."""
+        if not self.bare_bones or rng.random() >= _REAL_LOOK_SHARE:
+            return None
+        bare = self.bare_bones[int(rng.integers(len(self.bare_bones)))]
+
+        def repaint(hu: Float32Array) -> None:
+            paint_texture(hu, bone_labels(body), body.spacing_mm, bone_texture(bare), rng)
+
+        return repaint
 
     def _embedded(self, bare: BareBones, host: LabelMap, rng: np.random.Generator) -> SyntheticCt:
         legs = _leg_length_mm(rng)

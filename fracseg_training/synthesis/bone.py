@@ -73,7 +73,7 @@ def paint_bones(
         rng: source of the texture.
         look: how the bones look.
     """
-    labels = _fused(body)
+    labels = bone_labels(body)
     boxes = find_objects(labels)
     joints = _joints(labels) if look.joint_share > 0.0 else None
     shafts = set(body.values_of(*_SHAFT_PREFIXES))
@@ -88,8 +88,8 @@ def paint_bones(
             part[worn] = _JOINT_HU
 
 
-def _fused(body: LabelMap) -> LabelArray:
-    """Labels of the bones only, the separate S1 of label maps back in the sacrum."""
+def bone_labels(body: LabelMap) -> LabelArray:
+    """(K, J, I) labels of the bones of a body, the separate S1 of label maps back in the sacrum."""
     table = np.zeros(256, np.uint8)
     for value in body.values_of(*_BONE_PREFIXES, *_OTHER_PREFIXES):
         table[value] = value

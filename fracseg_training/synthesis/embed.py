@@ -10,10 +10,12 @@ import numpy.typing as npt
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 
+from fracseg_training.synthesis.bone import bone_labels
 from fracseg_training.synthesis.config import SynthesisConfig
 from fracseg_training.synthesis.ct import SyntheticCt, image_body
 from fracseg_training.synthesis.deform import warp_labels
 from fracseg_training.synthesis.label_map import LabelMap
+from fracseg_training.synthesis.real_texture import bone_texture, paint_texture
 
 if TYPE_CHECKING:
     from fracseg_training.synthesis.fields import Float32Array
@@ -65,7 +67,7 @@ def embed_real_bones(
     """Fit the body of a label map around real bones, and scan both together.
 
     The host's own sacrum and hip bones vanish; its femora, spine and organs stay, where the real
-    bones leave room.
+    bones leave room. Its bones take the look of the real ones.
 
     Args:
         bare: the real bones.
@@ -87,6 +89,7 @@ def embed_real_bones(
     weight, real = _soft_bones(wide, box)
 
     def place(hu: Float32Array) -> None:
+        paint_texture(hu, bone_labels(body), body.spacing_mm, bone_texture(bare), rng)
         hu[box] += weight * (real - hu[box])
 
     quiet = replace(config or SynthesisConfig(), psf_mm=(0.2, 0.6))
