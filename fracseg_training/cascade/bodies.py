@@ -85,7 +85,8 @@ class BodySource:
         bare = self.bare_bones[int(rng.integers(len(self.bare_bones)))]
 
         def repaint(hu: Float32Array) -> None:
-            paint_texture(hu, bone_labels(body), body.spacing_mm, bone_texture(bare), rng)
+            texture = bone_texture(bare.hu, bare.bones, bare.spacing_mm)
+            paint_texture(hu, bone_labels(body), body.spacing_mm, texture, rng)
 
         return repaint
 

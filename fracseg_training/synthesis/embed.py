@@ -89,7 +89,8 @@ def embed_real_bones(
     weight, real = _soft_bones(wide, box)
 
     def place(hu: Float32Array) -> None:
-        paint_texture(hu, bone_labels(body), body.spacing_mm, bone_texture(bare), rng)
+        texture = bone_texture(bare.hu, bare.bones, bare.spacing_mm)
+        paint_texture(hu, bone_labels(body), body.spacing_mm, texture, rng)
         hu[box] += weight * (real - hu[box])
 
     quiet = replace(config or SynthesisConfig(), psf_mm=(0.2, 0.6))

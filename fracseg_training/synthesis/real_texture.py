@@ -14,9 +14,8 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, find_objects
 
 if TYPE_CHECKING:
-    from fracseg_training.synthesis.embed import BareBones
     from fracseg_training.synthesis.fields import Float32Array
-    from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
+    from FractureSegmentationLib.types import HuArray, LabelArray, MaskArray, Spacing
 
 _DEPTH_STEP_MM = 0.75
 _DEEPEST_MM = 12.0
@@ -39,21 +38,26 @@ class BoneTexture:
     grain: Float32Array
 
 
-def bone_texture(bare: BareBones) -> BoneTexture:
+def bone_texture(hu: HuArray, bones: LabelArray, spacing_mm: Spacing) -> BoneTexture:
     """The look of real bones.
+
+    Args:
+        hu: (K, J, I) Hounsfield units, not read outside the bones.
+        bones: (K, J, I) which voxel is which bone, 0 elsewhere.
+        spacing_mm: voxel size along (k, j, i), in mm.
 
     Raises:
         ValueError: there is no bone.
     """
-    box = find_objects((bare.bones > 0).astype(np.uint8))
-    if not box:
+    boxes = find_objects((bones > 0).astype(np.uint8))
+    if not boxes:
         raise ValueError("there is no bone to take a look from")
-    bones, hu = bare.bones[box[0]], np.asarray(bare.hu[box[0]], np.float32)
+    bones, hu = bones[boxes[0]], np.asarray(hu[boxes[0]], np.float32)
     inside = bones > 0
     steps = np.zeros(bones.shape, np.intp)
     for value in np.unique(bones[inside]):
         of_bone = bones == value
-        steps[of_bone] = _depth_steps(of_bone, bare.spacing_mm)[of_bone]
+        steps[of_bone] = _depth_steps(of_bone, spacing_mm)[of_bone]
     at, values = steps[inside], hu[inside]
     count = np.bincount(at, minlength=_steps())
     mean = np.bincount(at, values, _steps()) / np.maximum(count, 1)
