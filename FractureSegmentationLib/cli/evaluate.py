@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
-from FractureSegmentationLib.cli.evaluation_pairs import (
-    LabelSource,
-    Pairing,
-    chosen_numbering,
-    pair_sources,
-    read_pair,
+from FractureSegmentationLib.cli.evaluation_csv import (
+    FIRST_COLUMN,
+    write_csv_file,
+    write_csv_folder,
 )
-from FractureSegmentationLib.cli.evaluation_report import as_json, as_text
-from FractureSegmentationLib.errors import EnvironmentProblemError
-from FractureSegmentationLib.metrics.case import CaseScore, score_case
-from FractureSegmentationLib.metrics.score import MIN_FRAGMENT_MM3
+from FractureSegmentationLib.cli.evaluation_files import Output, check_outputs, write_outputs
+from FractureSegmentationLib.cli.evaluation_json import SCHEMA, as_json
+from FractureSegmentationLib.cli.evaluation_pairs import pair_sources
+from FractureSegmentationLib.cli.evaluation_picture import (
+    MARK,
+    refuse_without_matplotlib,
+    write_picture,
+)
+from FractureSegmentationLib.cli.evaluation_run import Evaluation, Plan, evaluate_pairs
+from FractureSegmentationLib.cli.evaluation_text import as_text
+from FractureSegmentationLib.errors import FracSegError, InputError
+from FractureSegmentationLib.metrics.figures import ScoreSettings
+from FractureSegmentationLib.metrics.protocols import PROTOCOLS, protocol_named
 
 _NUMBERING = click.Choice(list(NUMBERINGS))
+_HELP = "  ".join(f"{protocol.name}: {protocol.summary}" for protocol in PROTOCOLS)
+
+
+def _png(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() != ".png":
+        raise click.BadParameter("the picture is a .png file", ctx, option)
+    return path
 
 
 @click.command()
@@ -28,21 +44,47 @@ _NUMBERING = click.Choice(list(NUMBERINGS))
 @click.argument("truth", metavar="GT", type=click.Path(path_type=Path))
 @click.option(
     "--protocol",
-    type=click.Choice(["clean"]),
-    default="clean",
+    type=click.Choice([protocol.name for protocol in PROTOCOLS]),
+    default=PROTOCOLS[0].name,
     show_default=True,
-    help="clean: one-to-one matching, missing fragments and bones score 0, distances in mm.",
+    help=_HELP,
 )
 @click.option("--pred-numbering", type=_NUMBERING, help="What the labels of PRED mean.")
 @click.option("--gt-numbering", type=_NUMBERING, help="What the labels of GT mean.")
 @click.option("--no-distances", is_flag=True, help="Leave out HD95 and ASSD, which take longest.")
 @click.option(
+    "--match-iou",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=ScoreSettings().match_iou,
+    show_default=True,
+    help="From which IoU on pengwin2026 counts a fragment as found.",
+)
+@click.option(
+    "--ignore-unpaired", is_flag=True, help="Cases that only one folder has are no failure."
+)
+@click.option(
     "--json",
     "json_path",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Also write every figure, down to single fragments.",
 )
+@click.option(
+    "--csv",
+    "csv_path",
+    metavar="FILE.csv|FOLDER",
+    type=click.Path(path_type=Path),
+    help="Also write a table of cases and bones, or a folder with cases.csv, bones.csv, "
+    "fragments.csv and summary.csv.",
+)
+@click.option(
+    "--picture",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    callback=_png,
+    help="Also draw box plots and the worst cases.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace outputs of an earlier evaluation.")
 def evaluate(
     prediction: Path,
     truth: Path,
@@ -50,51 +92,109 @@ def evaluate(
     pred_numbering: str | None,
     gt_numbering: str | None,
     no_distances: bool,
+    match_iou: float,
+    ignore_unpaired: bool,
     json_path: Path | None,
-) -> None:
+    csv_path: Path | None,
+    picture: Path | None,
+    overwrite: bool,
+) -> int:
     """Compare the fragments in PRED with the true ones in GT.
 
-    Each is a label file, a result folder of `fracseg segment`, or a folder of many, which pair by
-    their names. A result folder says itself how its labels are numbered; for other files the
-    numbering has to be named.
+    Each is a label file, a result folder of `fracseg segment`, a case folder with a file called
+    label or fragments, or a folder of many of these, which pair by their names. A result folder
+    says itself how its labels are numbered; for other files the numbering has to be named.
+
+    The protocol pengwin2026 is RECONSTRUCTED from public descriptions; its figures may differ from
+    the official ones. A case that cannot be scored does not stop the others. Exit status: 0 all
+    scored, 2 a case was refused or has no partner, 1 or 4 a case failed otherwise.
     """
+    done: list[Evaluation] = []
+    outputs = _outputs(lambda: done[0], json_path, csv_path, picture)
+    check_outputs(outputs, [prediction, truth], overwrite=overwrite)
     pairing = pair_sources(prediction, truth)
-    _tell_left_out(pairing)
-    cases = [
-        (true.stem, _score(predicted, true, pred_numbering, gt_numbering, not no_distances))
-        for predicted, true in pairing.pairs
-    ]
+    plan = Plan(
+        protocol=protocol_named(protocol),
+        settings=ScoreSettings(with_distances=not no_distances, match_iou=match_iou),
+        prediction_numbering=pred_numbering,
+        truth_numbering=gt_numbering,
+    )
+    done.append(evaluate_pairs(pairing, plan, _teller(len(pairing.pairs))))
+    write_outputs(outputs)
+    click.echo(as_text(done[0]))
+    return _status(done[0], ignore_unpaired=ignore_unpaired)
+
+
+def _outputs(
+    evaluation: Callable[[], Evaluation],
+    json_path: Path | None,
+    csv_path: Path | None,
+    picture: Path | None,
+) -> list[Output]:
+    """The files that were asked for; what they hold is only known when they are written."""
+    outputs = []
     if json_path is not None:
-        _write(json_path, json.dumps(as_json(cases, protocol, MIN_FRAGMENT_MM3), indent=2))
-    click.echo(as_text(cases, MIN_FRAGMENT_MM3))
+        outputs.append(
+            Output(
+                path=json_path,
+                write=lambda path: _write_json(path, evaluation()),
+                mark=SCHEMA.partition("/")[0].encode(),
+            )
+        )
+    if csv_path is not None:
+        is_folder = csv_path.is_dir() or csv_path.suffix.lower() != ".csv"
+        write = write_csv_folder if is_folder else write_csv_file
+        outputs.append(
+            Output(
+                path=csv_path,
+                write=lambda path: write(path, evaluation()),
+                mark=f"{FIRST_COLUMN},".encode(),
+                is_folder=is_folder,
+            )
+        )
+    if picture is not None:
+        refuse_without_matplotlib()
+        outputs.append(
+            Output(
+                path=picture,
+                write=lambda path: write_picture(path, evaluation()),
+                mark=MARK.encode(),
+            )
+        )
+    return outputs
 
 
-def _score(
-    prediction: LabelSource,
-    truth: LabelSource,
-    pred_numbering: str | None,
-    gt_numbering: str | None,
-    with_distances: bool,
-) -> CaseScore:
-    predicted_as = chosen_numbering(prediction, pred_numbering, "--pred-numbering")
-    true_as = chosen_numbering(truth, gt_numbering, "--gt-numbering")
-    predicted, true = read_pair(prediction, truth, predicted_as, true_as)
-    return score_case(predicted, true, predicted_as, true_as, with_distances=with_distances)
+def _write_json(path: Path, evaluation: Evaluation) -> None:
+    text = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
-def _tell_left_out(pairing: Pairing) -> None:
-    for stems, what, lack in (
-        (pairing.lone_truths, "truth", "prediction"),
-        (pairing.lone_predictions, "prediction", "truth"),
-    ):
-        if stems:
-            click.echo(f"Left out, a {what} without a {lack}: {', '.join(stems)}", err=True)
+def _teller(total: int) -> Callable[[str, FracSegError | None], None]:
+    """Tells of failures at once and, at a terminal, of every case."""
+    is_watched = total > 1 and sys.stderr.isatty()
+    done = 0
+
+    def on_case(name: str, error: FracSegError | None) -> None:
+        nonlocal done
+        done += 1
+        if error is not None:
+            click.echo(f"Not scored: {name}: {error}", err=True)
+        elif is_watched:
+            click.echo(f"{done}/{total} {name}", err=True)
+
+    return on_case
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentProblemError(
-            "The JSON file could not be written.", "Check its folder and the space on the disk."
-        ) from error
+def _status(evaluation: Evaluation, *, ignore_unpaired: bool) -> int:
+    """The exit status: of several failures the most alarming, which has the lowest number."""
+    statuses = [error.exit_status for _, error in evaluation.failures]
+    if not ignore_unpaired:
+        for names, what, lack in (
+            (evaluation.lone_truths, "truths", "prediction"),
+            (evaluation.lone_predictions, "predictions", "truth"),
+        ):
+            if names:
+                statuses.append(InputError.exit_status)
+                click.echo(f"Error: {len(names)} {what} without a {lack}: {', '.join(names)}. "
+                           "Complete them, or say --ignore-unpaired.", err=True)  # fmt: skip
+    return min(statuses, default=0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from FractureSegmentationLib.anatomy.catalogue import BONES
 from FractureSegmentationLib.anatomy.numbering import Numbering
+from FractureSegmentationLib.metrics.bone_groups import bone_groups, labels_by_group
 from FractureSegmentationLib.metrics.counts import FragmentCounts
 from FractureSegmentationLib.metrics.score import (
     MIN_FRAGMENT_MM3,
@@ -75,9 +75,9 @@ def score_case(
         min_fragment_mm3=min_fragment_mm3,
         with_distances=with_distances,
     )
-    groups = _bones_that_share_labels(prediction_numbering, truth_numbering)
-    true = _labels_by_group(scorer.table.truth_labels.tolist(), truth_numbering, groups)
-    predicted = _labels_by_group(
+    groups = bone_groups(prediction_numbering, truth_numbering)
+    true = labels_by_group(scorer.table.truth_labels.tolist(), truth_numbering, groups)
+    predicted = labels_by_group(
         scorer.table.prediction_labels.tolist(), prediction_numbering, groups
     )
     present = [name for name in dict.fromkeys(groups.values()) if name in true or name in predicted]
@@ -99,30 +99,3 @@ def summarise(bones: list[tuple[str, BoneScore]]) -> CaseScore:
         counts=counts,
         spurious=sum(score.spurious for score in scores),
     )
-
-
-def _bones_that_share_labels(*numberings: Numbering) -> dict[str, str]:
-    """For every bone slug, the slugs of the bones that one of the numberings cannot tell from it.
-
-    PENGWIN 2026 gives both femora one range: against it, they are scored as one bone.
-    """
-    partners: dict[str, set[str]] = {bone.slug: {bone.slug} for bone in BONES}
-    for numbering in numberings:
-        for slug, first in numbering.first_labels:
-            partners[slug].update(other for other, at in numbering.first_labels if at == first)
-    return {slug: "+".join(sorted(together)) for slug, together in partners.items()}
-
-
-def _labels_by_group(
-    labels: list[int], numbering: Numbering, groups: dict[str, str]
-) -> dict[str, list[int]]:
-    """Sort labels into the groups of their bones.
-
-    Raises:
-        ValueError: a label belongs to no bone.
-    """
-    sorted_labels: dict[str, list[int]] = {}
-    for label in labels:
-        bone, _ = numbering.fragment_of(label)
-        sorted_labels.setdefault(groups[bone.slug], []).append(label)
-    return sorted_labels

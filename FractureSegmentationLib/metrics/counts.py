@@ -60,14 +60,27 @@ class FragmentCounts:
 def count_fragments(table: OverlapTable) -> FragmentCounts:
     """Count what became of the fragments of one bone."""
     found = sum(match.iou >= FOUND_IOU for match in match_table(table))
-    of_truth = table.shared_voxels >= _COVERING_SHARE * table.truth_voxels[:, None]
-    of_prediction = table.shared_voxels >= _COVERING_SHARE * table.prediction_voxels[None, :]
+    merges, splits = merges_and_splits(table)
     return FragmentCounts(
         found=found,
         invented=len(table.prediction_labels) - found,
         missed=len(table.truth_labels) - found,
-        merges=int(np.count_nonzero(of_truth.sum(axis=0) >= 2)),
-        splits=int(np.count_nonzero(of_prediction.sum(axis=1) >= 2)),
+        merges=merges,
+        splits=splits,
+    )
+
+
+def merges_and_splits(table: OverlapTable) -> tuple[int, int]:
+    """How many predictions merge true fragments, and how many true fragments are split.
+
+    A prediction merges if it covers at least half of two or more true fragments; a true fragment
+    is split if it covers at least half of two or more predictions.
+    """
+    of_truth = table.shared_voxels >= _COVERING_SHARE * table.truth_voxels[:, None]
+    of_prediction = table.shared_voxels >= _COVERING_SHARE * table.prediction_voxels[None, :]
+    return (
+        int(np.count_nonzero(of_truth.sum(axis=0) >= 2)),
+        int(np.count_nonzero(of_prediction.sum(axis=1) >= 2)),
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import find_objects
 
+from FractureSegmentationLib.metrics.boxes import label_boxes, mask_of, union_box
 from FractureSegmentationLib.metrics.counts import FragmentCounts, count_fragments
 from FractureSegmentationLib.metrics.overlap import Match, OverlapTable, match_table, overlap_table
 from FractureSegmentationLib.metrics.surface import (
@@ -16,7 +16,7 @@ from FractureSegmentationLib.metrics.surface import (
     missing_distances,
     surface_distances,
 )
-from FractureSegmentationLib.types import Box, LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.types import LabelArray, Spacing
 
 MIN_FRAGMENT_MM3 = 500.0
 """The headline looks at true fragments of at least this volume."""
@@ -145,8 +145,8 @@ class BoneScorer:
         self._voxel_mm3 = math.prod(spacing_mm)
         self._min_fragment_mm3 = min_fragment_mm3
         self._with_distances = with_distances
-        self._prediction_boxes = _boxes(prediction) if with_distances else {}
-        self._truth_boxes = _boxes(truth) if with_distances else {}
+        self._prediction_boxes = label_boxes(prediction) if with_distances else {}
+        self._truth_boxes = label_boxes(truth) if with_distances else {}
 
     def score(
         self,
@@ -208,11 +208,11 @@ class BoneScorer:
             return _NOT_MEASURED
         boxes = [self._truth_boxes[label] for label in truths]
         boxes += [self._prediction_boxes[label] for label in predictions]
-        box = _union(boxes)
-        truth = _is_one_of(self._truth[box], truths)
+        box = union_box(boxes)
+        truth = mask_of(self._truth[box], truths)
         if not predictions:
             return missing_distances(truth, self._spacing_mm)
-        prediction = _is_one_of(self._prediction[box], predictions)
+        prediction = mask_of(self._prediction[box], predictions)
         return surface_distances(prediction, truth, self._spacing_mm)
 
 
@@ -228,22 +228,3 @@ def mean_of(rows: Sequence[FragmentScore | Means]) -> Means:
         hd95_mm=mean(lambda row: row.hd95_mm),
         assd_mm=mean(lambda row: row.assd_mm),
     )
-
-
-def _boxes(labels: LabelArray) -> dict[int, Box]:
-    """Bounding box of every label."""
-    narrow = labels if labels.dtype.itemsize <= 4 else labels.astype(np.int32)
-    return {label: box for label, box in enumerate(find_objects(narrow), start=1) if box}
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds them all."""
-    k, j, i = (
-        slice(min(part.start for part in parts), max(part.stop for part in parts))
-        for parts in zip(*boxes, strict=True)
-    )
-    return (k, j, i)
-
-
-def _is_one_of(labels: LabelArray, wanted: list[int]) -> MaskArray:
-    return labels == wanted[0] if len(wanted) == 1 else np.isin(labels, wanted)

@@ -77,15 +77,21 @@ def surface_points_mm(mask: MaskArray, spacing_mm: Spacing) -> PointsMm:
     """
     if not mask.any():
         raise ValueError("an empty mask has no surface")
-    buried = np.pad(mask, 1)
-    core = buried[1:-1, 1:-1, 1:-1].copy()
+    core, _ = eroded_and_dilated(mask)
+    return np.argwhere(mask & ~core).astype(np.float64) * np.asarray(spacing_mm, np.float64)
+
+
+def eroded_and_dilated(mask: MaskArray) -> tuple[MaskArray, MaskArray]:
+    """A (K, J, I) mask less and plus its 6-neighbours, the border of the array being outside."""
+    padded = np.pad(mask, 1)
+    core, grown = mask.copy(), mask.copy()
     for axis in range(3):
         for shift in (0, 2):
             window = [slice(1, -1)] * 3
             window[axis] = slice(shift, shift + mask.shape[axis])
-            core &= buried[tuple(window)]
-    indices = np.argwhere(mask & ~core).astype(np.float64)
-    return indices * np.asarray(spacing_mm, np.float64)
+            core &= padded[tuple(window)]
+            grown |= padded[tuple(window)]
+    return core, grown
 
 
 def distances_between(prediction_mm: PointsMm, truth_mm: PointsMm) -> SurfaceDistances:

@@ -23,9 +23,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"progress", "anatomy", "geometry"}),
     frozenset({"volume"}),
     frozenset({"io", "preprocessing", "instances", "metrics", "mesh"}),
-    frozenset({"representations", "networks", "inference", "preview"}),
+    frozenset({"representations", "networks", "inference", "preview", "export"}),
     frozenset({"backends", "bones", "config", "mrml"}),
     frozenset({"pipeline"}),
+    frozenset({"batch"}),
     frozenset({"cli"}),
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(LAYERS) for part in parts}
@@ -37,6 +38,9 @@ DOORS = {
     "vtkmodules": frozenset({"mesh", "preview", "mrml"}),
     "slicer": frozenset({"mrml"}),
     "totalsegmentator": frozenset({"bones"}),
+    "dask": frozenset({"batch"}),
+    "distributed": frozenset({"batch"}),
+    "matplotlib": frozenset({"cli"}),
     "qt": frozenset[str](),
     "ctk": frozenset[str](),
 }

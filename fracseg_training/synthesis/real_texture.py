@@ -52,13 +52,13 @@ def bone_texture(hu: HuArray, bones: LabelArray, spacing_mm: Spacing) -> BoneTex
     boxes = find_objects((bones > 0).astype(np.uint8))
     if not boxes:
         raise ValueError("there is no bone to take a look from")
-    bones, hu = bones[boxes[0]], np.asarray(hu[boxes[0]], np.float32)
+    bones = bones[boxes[0]]
     inside = bones > 0
     steps = np.zeros(bones.shape, np.intp)
     for value in np.unique(bones[inside]):
         of_bone = bones == value
         steps[of_bone] = _depth_steps(of_bone, spacing_mm)[of_bone]
-    at, values = steps[inside], hu[inside]
+    at, values = steps[inside], np.asarray(hu[boxes[0]], np.float32)[inside]
     count = np.bincount(at, minlength=_steps())
     mean = np.bincount(at, values, _steps()) / np.maximum(count, 1)
     spread = np.sqrt(np.bincount(at, (values - mean[at]) ** 2, _steps()) / np.maximum(count, 1))
