@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.mesh_smoothing import cone_volumes, smoothed, with_chips_kept
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import Box, MaskArray
 from FractureSegmentationLib.volume import LabelVolume
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
 
 Points = npt.NDArray[np.float64]
 Triangles = npt.NDArray[np.int64]
-
-SMOOTHING_PASSES = 30
-SMOOTHING_PASS_BAND = 0.02
-"""Share of the spatial frequencies that stays: the steps between voxels go, edges do not."""
-MIN_VOLUME_KEPT = 0.8
-"""A fragment that smoothing would shrink below this share of its volume stays as it is."""
 
 STL_HEADER = b"FractureSegmentation surface. SPACE=LPS. UNIT=mm"
 
@@ -61,10 +56,16 @@ class Surface:
     @property
     def volume_mm3(self) -> float:
         """Volume enclosed; positive where the triangles look outwards."""
-        # From the middle of the mesh, the large coordinates of a CT table cost no digits.
-        corners = self.corners_lps_mm - self.points_lps_mm.mean(axis=0)
-        a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-        return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
+        return float(cone_volumes(self.points_lps_mm, self.triangles).sum())
+
+    def moved(self, pose: Points) -> Surface:
+        """The surface after a rigid motion.
+
+        Args:
+            pose: (4, 4) takes (x, y, z, 1) in LPS, mm to its new place; it must not mirror.
+        """
+        points = self.points_lps_mm @ pose[:3, :3].T + pose[:3, 3]
+        return Surface(points_lps_mm=points, triangles=self.triangles)
 
 
 def fragment_surface(labels: LabelVolume, label: int) -> Surface:
@@ -157,9 +158,9 @@ def _wrap(mask: MaskArray, labels: LabelVolume, box: Box) -> Surface:
     """The surface of the mask that fills `box` of `labels`."""
     contour = _contour(_as_image(mask, labels.geometry))
     stepped = _as_surface(contour, labels.geometry, box)
-    smooth = _as_surface(_smoothed(contour), labels.geometry, box)
-    # Of a chip of a few voxels, smoothing leaves next to nothing.
-    return smooth if smooth.volume_mm3 >= MIN_VOLUME_KEPT * stepped.volume_mm3 else stepped
+    smooth = _as_surface(smoothed(contour), labels.geometry, box)
+    points = with_chips_kept(smooth.points_lps_mm, stepped.points_lps_mm, stepped.triangles)
+    return Surface(points_lps_mm=points, triangles=stepped.triangles)
 
 
 def _as_image(mask: MaskArray, geometry: Geometry) -> vtkImageData:
@@ -185,22 +186,6 @@ def _contour(image: vtkImageData) -> vtkPolyData:
     edges.ComputeScalarsOff()
     edges.Update()
     mesh: vtkPolyData = edges.GetOutput()
-    return mesh
-
-
-def _smoothed(contour: vtkPolyData) -> vtkPolyData:
-    from vtkmodules.vtkFiltersCore import vtkWindowedSincPolyDataFilter
-
-    smooth = vtkWindowedSincPolyDataFilter()
-    smooth.SetInputData(contour)
-    smooth.SetNumberOfIterations(SMOOTHING_PASSES)
-    smooth.SetPassBand(SMOOTHING_PASS_BAND)
-    smooth.FeatureEdgeSmoothingOff()
-    smooth.BoundarySmoothingOff()
-    smooth.NonManifoldSmoothingOn()
-    smooth.NormalizeCoordinatesOn()
-    smooth.Update()
-    mesh: vtkPolyData = smooth.GetOutput()
     return mesh
 
 

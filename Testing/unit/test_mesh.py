@@ -10,6 +10,7 @@ import pytest
 
 from FractureSegmentationLib.errors import RunCancelledError
 from FractureSegmentationLib.geometry import CANONICAL_DIRECTION, Geometry
+from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.mesh import (
     Surface,
     fragment_surface,
@@ -89,6 +90,21 @@ def test_area_and_volume_of_a_tetrahedron_are_those_of_the_formulas() -> None:
     assert inside_out.volume_mm3 == pytest.approx(-4.5)
 
 
+def test_a_surface_is_moved_by_its_pose_and_keeps_its_inside() -> None:
+    """A quarter turn about z takes (x, y) to (-y, x); then (1, 2, 3) is added."""
+    points = np.array([[0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 3]], float)
+    surface = Surface(
+        points_lps_mm=points, triangles=np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+    )
+    pose = np.array([[0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]], float)
+
+    moved = surface.moved(pose)
+
+    assert moved.points_lps_mm.tolist() == [[1, 2, 3], [1, 5, 3], [-2, 2, 3], [1, 2, 6]]
+    assert moved.volume_mm3 == pytest.approx(4.5)
+    assert surface.points_lps_mm.tolist() == points.tolist()
+
+
 def test_fragment_at_the_border_of_the_volume_is_closed_too() -> None:
     labels = np.ones((4, 8, 6), np.uint8)
 
@@ -107,6 +123,40 @@ def test_single_voxel_keeps_the_octahedron_around_it() -> None:
 
     assert surface.volume_mm3 == pytest.approx(1.0 / 6.0)
     assert edge_uses(surface) == ({2}, True)
+
+
+def test_a_hollow_or_a_chip_of_one_voxel_is_not_smoothed_into_a_point() -> None:
+    """Six corners each; programs that join equal points would find holes instead."""
+    labels = a_ball()
+    labels[8, 30, 16] = 0
+    labels[1, 1, 1] = 7
+    volume = a_label_volume(labels, OBLIQUE)
+
+    surface = fragment_surface(volume, 7)
+
+    for voxel in ((8, 30, 16), (1, 1, 1)):
+        from_centre = surface.points_lps_mm - volume.geometry.to_lps(np.array(voxel, float))
+        near = np.linalg.norm(from_centre, axis=1)
+        assert np.sort(near)[:6] == pytest.approx([0.25, 0.25, 0.5, 0.5, 1.0, 1.0])
+    joined = np.unique(surface.points_lps_mm.astype(np.float32), axis=0)
+    assert len(joined) == len(surface.points_lps_mm)
+    ball = fragment_surface(a_label_volume(a_ball(), OBLIQUE), 7)
+    assert surface.volume_mm3 == pytest.approx(ball.volume_mm3, abs=1e-3)
+
+
+def test_a_real_bone_stays_closed_where_equal_points_are_joined(real_data: Path) -> None:
+    """STL holds no indices, so its readers join equal points; this hip bone has many hollows."""
+    labels = read_labels(real_data / "real" / "003" / "fragments.nii.gz")
+
+    surface = fragment_surface(labels, 11)
+
+    points = surface.points_lps_mm.astype(np.float32)
+    _, joined = np.unique(points, axis=0, return_inverse=True)
+    triangles = joined.reshape(-1)[surface.triangles]
+    joined_surface = Surface(points_lps_mm=surface.points_lps_mm, triangles=triangles)
+    assert edge_uses(joined_surface) == ({2}, True)
+    voxels_mm3 = np.count_nonzero(labels.voxels == 11) * labels.geometry.voxel_volume_mm3
+    assert surface.volume_mm3 == pytest.approx(voxels_mm3, rel=0.01)
 
 
 def test_voxels_that_meet_at_an_edge_or_a_corner_stay_manifold() -> None:

@@ -1,0 +1,99 @@
+"""`fracseg export`: the fragments of a segmentation in the format of another program."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
+from FractureSegmentationLib.cli.bar import TerminalBar
+from FractureSegmentationLib.cli.stop import Stopper, stopped_by_signals
+from FractureSegmentationLib.progress import CancelToken, Progress
+
+if TYPE_CHECKING:
+    from FractureSegmentationLib.export.export import ExportResult
+
+FORMATS = ("stl", "obj", "ply", "glb", "nifti", "seg.nrrd")
+_NO_NUMBERING = "none"
+
+
+def _format(ctx: click.Context, option: click.Parameter, name: str) -> str:
+    """A format that is written; of the one that will be missed most, the way round."""
+    if name in FORMATS:
+        return name
+    raise click.BadParameter(
+        "DICOM SEG is not written yet; export seg.nrrd, and save that as DICOM from 3D Slicer."
+        if name == "dicom-seg"
+        else f"{name!r} is none of {', '.join(FORMATS)}.",
+        ctx,
+        option,
+    )
+
+
+@click.command()
+@click.argument("segmentation", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--format", "format_name", metavar="|".join(FORMATS), callback=_format, required=True)
+@click.option(
+    "--poses",
+    metavar="PLAN",
+    type=click.Path(path_type=Path),
+    help="JSON file with a pose per fragment, which it is moved by.",
+)
+@click.option(
+    "--numbering",
+    type=click.Choice([*NUMBERINGS, _NO_NUMBERING]),
+    help="What the labels of an image mean that is no result of fracseg.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it is an export of fracseg.")
+def export(
+    segmentation: Path,
+    out: Path,
+    format_name: str,
+    poses: Path | None,
+    numbering: str | None,
+    overwrite: bool,
+) -> None:
+    """Write the fragments of SEGMENTATION into the folder OUT.
+
+    SEGMENTATION is a result folder of `fracseg segment`, a .seg.nrrd file, or a label image (NIfTI,
+    NRRD, MetaImage). Surfaces are in LPS and mm, glb in metres with y up. OUT is written whole or
+    not at all. Not for diagnosis: review every fragment.
+    """
+    bar, token = TerminalBar(), CancelToken()
+    stopper = Stopper(token, out, _leave)
+    try:
+        with stopped_by_signals(stopper):
+            from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
+
+            request = ExportRequest(
+                segmentation=segmentation,
+                out=out,
+                format=format_name,
+                numbering=numbering,
+                plan=poses,
+                overwrite=overwrite,
+            )
+            result = export_segmentation(request, Progress(listener=bar.on_event, token=token))
+    finally:
+        stopper.run_is_over()
+        bar.finish()
+    _tell(result, out)
+
+
+def _leave(status: int) -> None:
+    """Ends the process from another thread, after what it was writing was removed."""
+    sys.stderr.write("\nCancelled.\n")
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _tell(result: ExportResult, out: Path) -> None:
+    fragments = "1 fragment" if result.fragment_count == 1 else f"{result.fragment_count} fragments"
+    moved = f", {len(result.moved)} moved by the plan" if result.moved else ""
+    click.echo(f"{fragments}{moved}: {', '.join(result.files)}")
+    click.echo(f"Written to {out}. Not for diagnosis: review every fragment.")

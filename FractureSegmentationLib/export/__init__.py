@@ -1,0 +1,1 @@
+"""Fragments for other programs: surfaces, label images and segmentations, posed by a plan."""

@@ -1,0 +1,151 @@
+"""`fracseg export` on one screen: read, move by the plan, write in the format asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from FractureSegmentationLib.errors import InputError, NoBoneError
+from FractureSegmentationLib.export.formats import FORMATS, Job, Written
+from FractureSegmentationLib.export.place import FILES_KEY, SCHEMA, staged_export
+from FractureSegmentationLib.export.plan import moving_poses, read_plan
+from FractureSegmentationLib.export.source import files_of, read_source
+from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY
+from FractureSegmentationLib.io.layers import LayeredLabels
+from FractureSegmentationLib.io.report import DISCLAIMER
+from FractureSegmentationLib.progress import Progress
+
+FILE_ENDINGS = (".stl", ".obj", ".mtl", ".ply", ".glb", ".nii", ".nii.gz", ".nrrd")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is exported, and how.
+
+    Attributes:
+        segmentation: a result folder, its label image, a `.seg.nrrd`, or another label image.
+        out: the folder to make.
+        format: one of `FORMATS`.
+        numbering: what the labels of an image mean, or `none`; None takes it from the report.
+        plan: a file with poses; None leaves every fragment where it is.
+        overwrite: replace `out` if it is an export of ours.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+
+    segmentation: Path
+    out: Path
+    format: str
+    numbering: str | None = None
+    plan: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f"formats are {', '.join(FORMATS)}, got {self.format!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+        files: names of the files in the folder, the report left out.
+        fragment_count: fragments in them.
+        moved: ids of the fragments that the plan moved.
+    """
+
+    files: tuple[str, ...]
+    fragment_count: int
+    moved: tuple[str, ...]
+
+
+def export_segmentation(request: ExportRequest, progress: Progress | None = None) -> ExportResult:
+    """Write a segmentation in another format; the folder is there whole or not at all.
+
+    Raises:
+        InputError: the segmentation or the plan cannot be used, or they do not fit together.
+        OutputExistsError: the folder may not be made or replaced.
+        NoBoneError: the segmentation holds no fragment.
+        EnvironmentProblemError: something could not be written.
+        RunCancelledError: the caller asked to stop.
+    """
+    progress = progress or Progress()
+    inputs = [*files_of(request.segmentation), *([request.plan] if request.plan else [])]
+    _refuse_file_name(request.out)
+    with staged_export(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
+        progress.enter("read", 0.0, 0.2)
+        poses = read_plan(request.plan) if request.plan else {}
+        source = read_source(request.segmentation, request.numbering)
+        for warning in source.warnings:
+            progress.warn(warning)
+        moving = moving_poses(poses, [one.segment.id for one in source.labels.segments])
+        _tell_empty(source.labels, progress)
+        progress.enter("export", 0.2, 1.0)
+        job = Job(source=source, poses=moving, folder=folder, progress=progress)
+        written = FORMATS[request.format](job)
+        progress.report(1.0)
+        _write_report(folder, _report(request.format, job, written))
+    return ExportResult(
+        files=tuple(_file_names(written)),
+        fragment_count=len(source.labels.filled()),
+        moved=tuple(moving),
+    )
+
+
+def _refuse_file_name(out: Path) -> None:
+    if out.name.lower().endswith(FILE_ENDINGS) and not out.is_dir():
+        raise InputError(
+            "The output is a folder, but its name ends like that of a file.",
+            "Give the name of a folder; the files in it get their names by themselves.",
+        )
+
+
+def _tell_empty(labels: LayeredLabels, progress: Progress) -> None:
+    """Say which segments have no voxels, and refuse if none has any."""
+    filled = labels.filled()
+    if not filled:
+        raise NoBoneError(
+            "The segmentation holds no fragment.", "Check that it is the file you meant."
+        )
+    for one in labels.segments:
+        if one not in filled:
+            progress.warn(f"{one.segment.name} is empty.")
+
+
+def _report(format_name: str, job: Job, written: Sequence[Written]) -> dict[str, Any]:
+    is_glb, numbering = format_name == "glb", job.source.numbering
+    return {
+        SCHEMA_KEY: SCHEMA,
+        "notice": DISCLAIMER,
+        "reviewed": False,
+        "format": format_name,
+        "space": "glTF: x = Left, y = Superior, z = Anterior" if is_glb else "LPS",
+        "unit": "m" if is_glb else "mm",
+        "numbering": numbering.name if numbering is not None else None,
+        FILES_KEY: _file_names(written),
+        "fragments": [
+            {
+                "id": one.segment.id,
+                "name": one.segment.name,
+                "label": one.segment.label_value,
+                "files": list(one.files),
+                "is_moved": one.segment.id in job.poses,
+            }
+            for one in written
+        ],
+        "warnings": list(job.progress.warnings),
+    }
+
+
+def _file_names(written: Sequence[Written]) -> list[str]:
+    return list(dict.fromkeys(name for one in written for name in one.files))
+
+
+def _write_report(folder: Path, entries: Mapping[str, Any]) -> None:
+    text = json.dumps(entries, indent=1, ensure_ascii=False)
+    (folder / REPORT_NAME).write_text(f"{text}\n", encoding="utf-8")

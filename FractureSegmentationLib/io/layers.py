@@ -1,0 +1,83 @@
+"""Segments that may overlap: label maps on one grid, and which segment lies in which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from FractureSegmentationLib.anatomy.naming import Segment
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.types import MaskArray
+from FractureSegmentationLib.volume import LabelVolume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayeredSegment:
+    """A segment and the number of the layer that holds its voxels."""
+
+    segment: Segment
+    layer: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayeredLabels:
+    """A segmentation as 3D Slicer keeps it; without overlaps one layer is enough.
+
+    Attributes:
+        layers: label maps on one grid. A label value belongs to one segment of a layer.
+        segments: in the order in which they are listed; a segment may be empty.
+
+    Raises:
+        ValueError: the grids differ, a layer is missing, or an id or a label value is used twice.
+    """
+
+    layers: tuple[LabelVolume, ...]
+    segments: tuple[LayeredSegment, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers or any(one.geometry != self.geometry for one in self.layers):
+            raise ValueError("a segmentation has one or more layers on one grid")
+        if not all(0 <= one.layer < len(self.layers) for one in self.segments):
+            raise ValueError(f"a segment lies in none of the {len(self.layers)} layers")
+        for what, values in (
+            ("ids", [one.segment.id for one in self.segments]),
+            ("label values", [(one.layer, one.segment.label_value) for one in self.segments]),
+        ):
+            if len(set(values)) < len(values):
+                raise ValueError(f"two segments share one of the {what} {values}")
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of all layers."""
+        return self.layers[0].geometry
+
+    def mask(self, one: LayeredSegment) -> MaskArray:
+        """(K, J, I) True inside a segment."""
+        return np.asarray(self.layers[one.layer].voxels == one.segment.label_value)
+
+    def filled(self) -> tuple[LayeredSegment, ...]:
+        """The segments that have voxels."""
+        present = [set(layer.values()) for layer in self.layers]
+        return tuple(one for one in self.segments if one.segment.label_value in present[one.layer])
+
+    def overlaps(self) -> tuple[tuple[Segment, Segment], ...]:
+        """Pairs of segments that share voxels."""
+        pairs = []
+        for index, one in enumerate(self.segments):
+            for layer in range(one.layer + 1, len(self.layers)):
+                values = np.unique(self.layers[layer].voxels[self.mask(one)])
+                pairs += [
+                    (one.segment, other.segment)
+                    for other in (*self.segments[:index], *self.segments[index + 1 :])
+                    if other.layer == layer and other.segment.label_value in values
+                ]
+        return tuple(pairs)
+
+
+def one_layer(labels: LabelVolume, segments: Sequence[Segment]) -> LayeredLabels:
+    """A segmentation without overlaps."""
+    return LayeredLabels(
+        layers=(labels,), segments=tuple(LayeredSegment(segment=one) for one in segments)
+    )
