@@ -1,8 +1,9 @@
-"""`fracseg info`: what a CT holds and what is wrong with it, without segmenting it."""
+"""`fracseg info`: what is at a path, and whether it can be segmented, without segmenting it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import click
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.backends.catalogue import BACKENDS
-from FractureSegmentationLib.io.read import read_ct
 from FractureSegmentationLib.io.report import geometry_entry
+from FractureSegmentationLib.io.survey import survey
 
 if TYPE_CHECKING:
+    from FractureSegmentationLib.geometry import Geometry
     from FractureSegmentationLib.io.read import CtInput
+    from FractureSegmentationLib.io.survey import SeriesFinding, Survey
 
 
 @click.command()
@@ -22,43 +25,108 @@ if TYPE_CHECKING:
 @click.option("--series", metavar="UID|N", help="Which series, if a folder holds several.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def info(ct: Path, series: str | None, as_json: bool) -> None:
-    """Say what CT holds: geometry, HU range, problems, and the bones that would be looked for."""
-    entries = _describe(read_ct(ct, series=series))
+    """Say what CT holds and whether it can be segmented.
+
+    Of a DICOM folder every series is told: what it is, its size, spacing and HU range, what is
+    wrong with it, and which one `fracseg segment` would take. The exit status is 0 if there is a
+    usable CT, else 2.
+    """
+    found = survey(ct, series=series)
     if as_json:
-        click.echo(json.dumps(entries, indent=1))
-        return
-    shape, spacing = entries["shape_kji"], entries["spacing_kji_mm"]
-    click.echo(f"Kind:      {entries['kind']}")
-    click.echo(f"Voxels:    {shape[2]} x {shape[1]} x {shape[0]} (columns x rows x slices)")
-    click.echo(f"Spacing:   {spacing[2]:.3f} x {spacing[1]:.3f} x {spacing[0]:.3f} mm")
-    click.echo(f"Axes:      {entries['axes']} (columns, rows, slices run towards)")
-    click.echo(f"HU:        {entries['hu_min']:.0f} to {entries['hu_max']:.0f}")
-    if entries["is_already_masked"]:
-        click.echo("Content:   bone only, everything else is 0 HU")
-    click.echo(f"Looks for: {', '.join(entries['bones'])}")
-    for warning in entries["warnings"]:
-        click.echo(f"Warning:   {warning}")
+        click.echo(json.dumps(_entries(found), indent=1))
+    else:
+        for name, text in _lines(found):
+            click.echo(f"{name + ':':<11}{text}" if name else f"{'':<11}{text}")
+    if found.refusal is not None:
+        raise found.refusal
 
 
-def _describe(ct: CtInput) -> dict[str, Any]:
+def _lines(found: Survey) -> Iterator[tuple[str, str]]:
+    """What is told in words: a heading (or none, if it goes on) and a text."""
+    yield "Usable", "yes" if found.ct is not None else "no"
+    for one in found.series:
+        yield f"Series {one.number}", one.contents
+        yield "", _verdict(one)
+        if one.hu_range is not None and one.geometry is not None:
+            low, high = one.hu_range
+            apart_mm = one.geometry.spacing_mm[0]
+            yield "", f"slices {apart_mm:.2f} mm apart, {low:.0f} to {high:.0f} HU"
+        if not one.is_taken:
+            for warning in one.warnings:
+                yield "", f"Warning: {warning}"
+    if found.ct is not None:
+        yield from _ct_lines(found.ct)
+
+
+def _verdict(one: SeriesFinding) -> str:
+    if one.problems:
+        return f"cannot be used: {'; '.join(one.problems)}"
+    return "usable; segment takes this one" if one.is_taken else "usable"
+
+
+def _ct_lines(ct: CtInput) -> Iterator[tuple[str, str]]:
+    k, j, i = ct.volume.geometry.shape
+    k_mm, j_mm, i_mm = ct.volume.geometry.spacing_mm
+    hu = ct.volume.voxels
+    yield "Kind", ct.kind
+    yield "Voxels", f"{i} x {j} x {k} (columns x rows x slices)"
+    yield "Spacing", f"{i_mm:.3f} x {j_mm:.3f} x {k_mm:.3f} mm"
+    yield "Axes", f"{_axes(ct.volume.geometry)} (columns, rows, slices run towards)"
+    yield "HU", f"{hu.min():.0f} to {hu.max():.0f}"
+    if ct.is_already_masked:
+        yield "Content", "bone only, everything else is 0 HU"
+    yield "Looks for", ", ".join(_bones())
+    for warning in ct.warnings:
+        yield "Warning", warning
+
+
+def _entries(found: Survey) -> dict[str, Any]:
+    entries: dict[str, Any] = {"usable": found.ct is not None}
+    if found.refusal is not None:
+        entries["problem"] = found.refusal.message
+        entries["remedy"] = found.refusal.remedy
+    if found.ct is not None:
+        entries |= _ct_entries(found.ct)
+    entries["series"] = [_series_entry(one) for one in found.series]
+    return entries
+
+
+def _ct_entries(ct: CtInput) -> dict[str, Any]:
     hu = ct.volume.voxels
     return {
         "kind": ct.kind,
         **geometry_entry(ct.volume.geometry),
-        "axes": _axes(ct),
+        "axes": _axes(ct.volume.geometry),
         "hu_min": float(hu.min()),
         "hu_max": float(hu.max()),
         "is_already_masked": ct.is_already_masked,
-        "bones": [bone_named(slug).name.lower() for slug in BACKENDS[0].bones],
+        "bones": _bones(),
         "warnings": list(ct.warnings),
     }
 
 
-def _axes(ct: CtInput) -> str:
+def _series_entry(one: SeriesFinding) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "contents": one.contents,
+        "usable": not one.problems,
+        "taken": one.is_taken,
+        "geometry": None if one.geometry is None else geometry_entry(one.geometry),
+        "hu_range": None if one.hu_range is None else list(one.hu_range),
+        "problems": list(one.problems),
+        "warnings": list(one.warnings),
+    }
+
+
+def _bones() -> list[str]:
+    return [bone_named(slug).name.lower() for slug in BACKENDS[0].bones]
+
+
+def _axes(geometry: Geometry) -> str:
     """Where columns, rows and slices run, each by the nearest direction of the patient."""
     names = (("Right", "Left"), ("Anterior", "Posterior"), ("Inferior", "Superior"))
     words = []
-    for row in reversed(ct.volume.geometry.direction):
+    for row in reversed(geometry.direction):
         axis = max(range(3), key=lambda n: abs(row[n]))
         words.append(names[axis][int(row[axis] > 0)])
     return ", ".join(words)

@@ -9,6 +9,9 @@ A series counts as regular if, measured from its first slice,
 - no slice lies more than 0.1 mm, or a fifth of the step, from its place in even steps.
 Headers round positions (often to 0.1 mm or finer), hence these lengths: an error that small is
 a seventh of a usual pixel, while a missing slice moves its neighbours by half a step or more.
+
+A stack that only leans, or whose steps are uneven but never more than 3 mm, is irregular: it gets
+a straight grid of even steps, on which `dicom_regular` interpolates it. The rest is a problem.
 """
 
 from __future__ import annotations
@@ -21,13 +24,20 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.dicom_header import ImageHeader
+from FractureSegmentationLib.io.dicom_places import (
+    SAME_PLACE_MM,
+    Irregularity,
+    SlicePlaces,
+    lean_of,
+    uneven_steps,
+)
 from FractureSegmentationLib.types import PointLps
 
 _AXIS_TOLERANCE = 1e-3
-_PLACE_TOLERANCE_MM = 0.1
-_STEP_TOLERANCE = 0.2
 _SPACING_TOLERANCE_MM = 1e-4
-_SAME_PLACE_MM = 1e-2
+# Of rather uneven steps the finer ones count, but no more than four new slices are made of one.
+_FINE_STEPS = 0.1
+_MOST_SLICES_OF_ONE = 4.0
 
 _Array = npt.NDArray[np.float64]
 
@@ -38,16 +48,18 @@ class SliceStack:
 
     Attributes:
         slices: sorted along the normal of the first slice.
-        geometry: their grid; None if there are problems.
-        problems: what is irregular, each as the rest of "The series ...".
-        is_resamplable: the problems are tilt or uneven steps alone, so a resampling program can
-            make a regular volume of the series.
+        places: where they lie; None if that is not known.
+        geometry: the regular grid that they fill or can be resampled onto; None if there are
+            problems, or fewer than two slices.
+        problems: what makes them no volume, each as the rest of "The series ...".
+        irregularities: what resampling onto the grid removes.
     """
 
     slices: tuple[ImageHeader, ...]
-    geometry: Geometry | None
+    places: SlicePlaces | None = None
+    geometry: Geometry | None = None
     problems: tuple[str, ...] = ()
-    is_resamplable: bool = False
+    irregularities: tuple[Irregularity, ...] = ()
 
 
 def stack_slices(images: Sequence[ImageHeader]) -> SliceStack:
@@ -64,33 +76,66 @@ def stack_slices(images: Sequence[ImageHeader]) -> SliceStack:
     problems = _plane_problems(images)
     is_placed = all(i.position_lps_mm is not None and _has_proper_axes(i) for i in images)
     if not is_placed or not _is_one_orientation(images):
-        return SliceStack(tuple(images), None, problems)
-    row_axis, column_axis, normal = _axes(images[0])
-    heights = np.array([image.position_lps_mm for image in images]) @ normal
-    order = np.argsort(heights, kind="stable")
+        return SliceStack(tuple(images), problems=problems)
+    axes = _axes(images[0])
+    positions = np.array([image.position_lps_mm for image in images])
+    order = np.argsort(positions @ axes[0], kind="stable")
     slices = tuple(images[index] for index in order)
-    problems += _shared_places(heights[order])
-    is_resamplable = not problems
-    problems += _tilt_problems(slices, normal) + _step_problems(heights[order])
+    places = _places(positions[order], axes)
+    problems += _shared_places(places.heights_mm)
+    found = (lean_of(places), uneven_steps(places.heights_mm))
+    irregularities = tuple(one for one in found if one is not None)
+    problems += tuple(one.problem for one in irregularities if not one.is_removable)
+    removable = tuple(one for one in irregularities if one.is_removable)
     if problems or len(slices) < 2:
-        return SliceStack(slices, None, problems, is_resamplable and bool(problems))
-    step_mm = float(heights[order][-1] - heights[order][0]) / (len(slices) - 1)
-    return SliceStack(slices, _grid(slices, step_mm, (normal, column_axis, row_axis)))
+        return SliceStack(slices, places, None, problems, removable)
+    if not any(one.is_lean for one in removable):
+        places = places.straight()
+    if all(one.is_lean for one in removable):
+        places = places.even()
+    return SliceStack(slices, places, _grid(slices[0], places, axes), (), removable)
 
 
-def _grid(
-    slices: Sequence[ImageHeader], step_mm: float, axes: tuple[_Array, _Array, _Array]
-) -> Geometry:
-    first = slices[0]
+def _places(positions: _Array, axes: tuple[_Array, _Array, _Array]) -> SlicePlaces:
+    k_axis, j_axis, i_axis = axes
+    offsets = positions - positions[0]
+    return SlicePlaces(
+        heights_mm=offsets @ k_axis,
+        sideways_mm=np.stack([offsets @ j_axis, offsets @ i_axis], axis=1),
+    )
+
+
+def _grid(first: ImageHeader, places: SlicePlaces, axes: tuple[_Array, _Array, _Array]) -> Geometry:
+    """The smallest grid of the first slice's pixels and even steps that holds all slices."""
     if first.spacing_mm is None or first.position_lps_mm is None:
         raise ValueError("the slices were not checked")
+    count, step_mm = _even_steps(places.heights_mm)
+    pixel_mm = np.array(first.spacing_mm)
+    # A thousandth of a pixel is rounding, not another row.
+    begin = np.floor(places.sideways_mm.min(axis=0) / pixel_mm + 1e-3)
+    end = np.ceil(places.sideways_mm.max(axis=0) / pixel_mm - 1e-3)
+    rows, columns = (int(n) for n in np.array(first.shape) + end - begin)
+    shift_mm = begin * pixel_mm
+    origin_lps_mm = np.array(first.position_lps_mm) + shift_mm @ np.stack(axes[1:])
     k_axis, j_axis, i_axis = (_as_point(axis) for axis in axes)
     return Geometry(
-        shape=(len(slices), *first.shape),
+        shape=(count, rows, columns),
         spacing_mm=(step_mm, first.spacing_mm[0], first.spacing_mm[1]),
-        origin_lps_mm=_as_point(np.array(first.position_lps_mm)),
+        origin_lps_mm=_as_point(origin_lps_mm),
         direction=(k_axis, j_axis, i_axis),
     )
+
+
+def _even_steps(heights_mm: _Array) -> tuple[int, float]:
+    """How many slices of which even step, in mm, replace those at `heights_mm`."""
+    extent_mm = float(heights_mm[-1])
+    if uneven_steps(heights_mm) is None:
+        return len(heights_mm), extent_mm / (len(heights_mm) - 1)
+    steps = np.sort(np.diff(heights_mm))
+    fine_mm = float(steps[int(_FINE_STEPS * len(steps))])
+    wanted_mm = max(fine_mm, float(steps.mean()) / _MOST_SLICES_OF_ONE)
+    intervals = max(1, round(extent_mm / wanted_mm))
+    return intervals + 1, extent_mm / intervals
 
 
 def _has_proper_axes(image: ImageHeader) -> bool:
@@ -107,12 +152,12 @@ def _is_one_orientation(images: Sequence[ImageHeader]) -> bool:
 
 
 def _axes(image: ImageHeader) -> tuple[_Array, _Array, _Array]:
-    """Unit vectors of the i and j axes and their normal, exactly at right angles."""
+    """Unit vectors of the k, j and i axes, exactly at right angles; k is the slice's normal."""
     i_axis, j_axis = np.array(image.axes).reshape(2, 3)
     i_axis = i_axis / np.linalg.norm(i_axis)
     normal = np.cross(i_axis, j_axis)
     normal /= np.linalg.norm(normal)
-    return i_axis, np.cross(normal, i_axis), normal
+    return normal, np.cross(normal, i_axis), i_axis
 
 
 def _plane_problems(images: Sequence[ImageHeader]) -> tuple[str, ...]:
@@ -142,48 +187,14 @@ def _plane_problems(images: Sequence[ImageHeader]) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def _tilt_problems(slices: Sequence[ImageHeader], normal: _Array) -> tuple[str, ...]:
-    """Whether the stack leans, as behind a tilted gantry."""
-    offsets = np.array([image.position_lps_mm for image in slices])
-    offsets -= offsets[0]
-    heights = offsets @ normal
-    sideways = np.linalg.norm(offsets - heights[:, None] * normal, axis=1)
-    if sideways.max() <= _PLACE_TOLERANCE_MM or heights[-1] < _SAME_PLACE_MM:
-        return ()
-    degrees = np.degrees(np.arctan2(sideways[-1], heights[-1]))
-    worst = int(sideways.argmax())
-    return (
-        f"is tilted: its slices shift sideways by up to {sideways[worst]:.1f} mm "
-        f"(slice {worst + 1} of {len(slices)}), {degrees:.1f} degrees from the straight stack",
-    )
-
-
-def _shared_places(heights: _Array) -> tuple[str, ...]:
+def _shared_places(heights_mm: _Array) -> tuple[str, ...]:
     """Whether two slices lie at one place."""
-    shared = np.flatnonzero(np.diff(heights) < _SAME_PLACE_MM)
+    shared = np.flatnonzero(np.diff(heights_mm) < SAME_PLACE_MM)
     if not len(shared):
         return ()
     return (
         f"holds {len(shared)} duplicate positions: e.g. slices {shared[0] + 1} and "
-        f"{shared[0] + 2} of {len(heights)} lie at the same place",
-    )
-
-
-def _step_problems(heights: _Array) -> tuple[str, ...]:
-    """Whether slices at different places follow in even steps."""
-    steps = np.diff(heights)
-    distinct = steps[steps >= _SAME_PLACE_MM]
-    places = np.concatenate([[0.0], np.cumsum(distinct)])
-    if len(places) < 3:
-        return ()
-    mean_mm = places[-1] / len(distinct)
-    misplaced = np.abs(places - mean_mm * np.arange(len(places))).max()
-    if misplaced <= min(_PLACE_TOLERANCE_MM, _STEP_TOLERANCE * mean_mm):
-        return ()
-    widest = int(steps.argmax())
-    return (
-        f"has uneven steps from {distinct.min():.2f} to {steps[widest]:.2f} mm: the "
-        f"largest is between slices {widest + 1} and {widest + 2} of {len(heights)}",
+        f"{shared[0] + 2} of {len(heights_mm)} lie at the same place",
     )
 
 

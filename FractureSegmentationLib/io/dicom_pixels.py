@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
-import SimpleITK as sitk
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.io.dicom_header import ImageHeader
+from FractureSegmentationLib.io.dicom_stored import StoredPixels, clear_working_folders
 from FractureSegmentationLib.io.hounsfield import AIR_HU
-from FractureSegmentationLib.io.sitk import quiet_itk
+from FractureSegmentationLib.progress import Progress
 
 _HIGHEST_TISSUE_HU = 3071
 
 
-def read_plane(image: ImageHeader, place: str) -> npt.NDArray[Any]:
+def read_planes(
+    images: Sequence[ImageHeader], progress: Progress | None = None
+) -> list[npt.NDArray[Any]]:
+    """The pixels of the slices of one series, in HU.
+
+    Args:
+        images: their headers.
+        progress: told the part that is read, and asked whether to stop.
+
+    Returns:
+        (J, I) for each, as `read_plane` gives it.
+
+    Raises:
+        InputError: a file is damaged, truncated or compressed in an unknown way; by its place.
+        RunCancelledError: the caller asked to stop.
+    """
+    clear_working_folders()
+    files: dict[Path, StoredPixels] = {}
+    planes = []
+    for number, image in enumerate(images, start=1):
+        planes.append(read_plane(image, f"Slice {number} of {len(images)}", files))
+        if progress is not None:
+            progress.report(number / len(images))
+    return planes
+
+
+def read_plane(
+    image: ImageHeader, place: str, files: dict[Path, StoredPixels] | None = None
+) -> npt.NDArray[Any]:
     """The pixels of one slice in HU; padding outside the image is air.
 
     Args:
         image: its header.
         place: how a message names it, e.g. "Slice 3 of 200".
+        files: multi-frame files that are open already; a new one is added.
 
     Returns:
         (J, I) int16 where that holds the values exactly, else float32.
@@ -33,8 +61,8 @@ def read_plane(image: ImageHeader, place: str) -> npt.NDArray[Any]:
         InputError: the file is damaged, truncated or compressed in an unknown way.
     """
     try:
-        hu = _decoded(image) if image.is_encapsulated else _stored(image)
-    except MemoryError:
+        hu = _hounsfield(image, {} if files is None else files)
+    except (MemoryError, EnvironmentProblemError):
         raise
     except Exception as error:  # pydicom and its decoders raise most kinds of error on bad data
         raise InputError(
@@ -50,33 +78,20 @@ def read_plane(image: ImageHeader, place: str) -> npt.NDArray[Any]:
     return hu.astype(np.int16) if is_short else hu.astype(np.float32)
 
 
-def _stored(image: ImageHeader) -> npt.NDArray[Any]:
-    slope, intercept = image.rescale
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they may quote patient data
-        data = pydicom.dcmread(image.path, force=True)
-        if "TransferSyntaxUID" not in data.file_meta:  # a file without preamble
-            is_implicit = data.original_encoding[0]
-            data.file_meta.TransferSyntaxUID = (
-                ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
-            )
-        stored = data.pixel_array
-    return stored * slope + intercept
-
-
-def _decoded(image: ImageHeader) -> npt.NDArray[Any]:
-    # SimpleITK brings decoders for every CT transfer syntax, pydicom none beyond RLE. It applies
-    # slope and intercept by itself.
-    with quiet_itk():
-        plane = sitk.GetArrayFromImage(sitk.ReadImage(str(image.path)))
-    return plane.reshape(plane.shape[-2:]).astype(float)
+def _hounsfield(image: ImageHeader, files: dict[Path, StoredPixels]) -> npt.NDArray[Any]:
+    slope, intercept = image.rescale or (1.0, 0.0)
+    if image.frame is None:
+        return StoredPixels(image.path).image(0) * slope + intercept
+    if image.path not in files:
+        files[image.path] = StoredPixels(image.path)
+    return files[image.path].image(image.frame) * slope + intercept
 
 
 def _without_padding(hu: npt.NDArray[Any], image: ImageHeader) -> npt.NDArray[Any]:
     """Make pixels outside the image air, unless their value could be tissue."""
     if image.padding is None:
         return hu
-    slope, intercept = image.rescale
+    slope, intercept = image.rescale or (1.0, 0.0)
     padding_hu = image.padding * slope + intercept
     if AIR_HU <= padding_hu <= _HIGHEST_TISSUE_HU:
         return hu

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from FractureSegmentationLib.io.dicom import (
     SeriesInfo,
     choose_series,
     list_series,
-    read_series,
+    series_key,
 )
-from FractureSegmentationLib.io.dicom_header import is_dicom_file, read_header
+from FractureSegmentationLib.io.dicom_file import read_headers
+from FractureSegmentationLib.io.dicom_scan import is_dicom_file
+from FractureSegmentationLib.io.dicom_volume import read_series
 from FractureSegmentationLib.io.grid import differing_grids, is_same_grid
 from FractureSegmentationLib.io.hounsfield import clean_hu, is_already_masked
 from FractureSegmentationLib.io.image_file import kind_of, read_image_file
@@ -67,15 +69,15 @@ def read_ct(path: Path, *, series: str | None = None, progress: Progress | None 
         InputError: it is not there, not a usable CT, or the choice of a series is open.
         RunCancelledError: the caller asked to stop.
     """
-    with _readable():
+    with readable():
         if not path.exists():
             raise InputError("The CT was not found.", "Check the name of the file or folder.")
         if path.is_dir():
-            return _read_dicom(list_series(path), series, progress)
+            return read_listed(list_series(path), series, progress)
         if kind_of(path):
             return _read_file(path)
         if is_dicom_file(path):
-            return _read_dicom(_series_of(path), series, progress)
+            return read_listed(series_of(path), series, progress)
     raise InputError("The file is of no known kind.", _KINDS_SENTENCE)
 
 
@@ -88,7 +90,7 @@ def read_labels(path: Path) -> LabelVolume:
     Raises:
         InputError: it is not there, damaged, not three-dimensional, or not a label map.
     """
-    with _readable():
+    with readable():
         if not path.is_file():
             raise InputError("The label file was not found.", "Check the name of the file.")
         if not kind_of(path):
@@ -113,7 +115,7 @@ def check_same_grid(volume: Volume, labels: LabelVolume) -> None:
 
 
 @contextlib.contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """A file that the operating system does not give out is the user's affair, not a bug."""
     try:
         yield
@@ -123,42 +125,78 @@ def _readable() -> Iterator[None]:
         ) from error
 
 
-def _series_of(path: Path) -> tuple[SeriesInfo, ...]:
-    """The series that one file belongs to, from the files beside it."""
+def series_of(path: Path) -> tuple[SeriesInfo, ...]:
+    """The series that one DICOM file belongs to, from the files beside it.
+
+    Raises:
+        InputError: the file, or one beside it, is damaged or holds no image.
+        OSError: it cannot be read.
+    """
     try:
-        header = read_header(path)
-    except Exception as error:
+        headers = read_headers(path)
+    except ValueError as error:
         raise InputError("The DICOM file is damaged.", "Copy or export it again.") from error
-    if header is None:
+    if not headers:
         raise InputError("The DICOM file holds no image.", "Give a file of a CT series.")
-    is_localizer = "LOCALIZER" in header.image_type
+    meant = series_key(headers[0])
     return tuple(
         one
         for one in list_series(path.parent, recursive=False)
-        if one.uid == header.series_uid
-        and ("LOCALIZER" in one.images[0].image_type) == is_localizer
+        if series_key(one.images[0]) == meant
     )
 
 
-def _read_dicom(
-    found: tuple[SeriesInfo, ...], wanted: str | None, progress: Progress | None
-) -> CtInput:
-    chosen = choose_series(found, wanted)
+def read_chosen(chosen: SeriesInfo, progress: Progress | None = None) -> CtInput:
+    """One series as a CT.
+
+    Raises:
+        InputError: it is no usable CT.
+        RunCancelledError: the caller asked to stop.
+        OSError: a file cannot be read.
+    """
     volume, warnings = read_series(chosen, progress)
-    if wanted is None and sum(one.is_ct_volume for one in found) > 1:
-        warnings += (
-            f"The folder holds several CT series; the one with most slices was taken "
-            f"({chosen.described()}).",
-        )
     return _finished(
         CtInput(
             volume=volume,
             kind="DICOM series",
             series_uid_sha=hashed_identifier(chosen.uid, install_salt()),
             warnings=warnings,
-            files_read=tuple(image.path for image in chosen.images),
-        )
+            files_read=tuple(dict.fromkeys(image.path for image in chosen.images)),
+        ),
+        thickness_mm=max(image.thickness_mm for image in chosen.images),
     )
+
+
+def read_listed(
+    found: Sequence[SeriesInfo], wanted: str | None = None, progress: Progress | None = None
+) -> CtInput:
+    """The series that is meant among those found, as a CT.
+
+    Args:
+        found: all series of a folder.
+        wanted: number or UID of one; None takes the CT with most slices, and says so.
+        progress: as for `read_ct`.
+
+    Raises:
+        InputError, RunCancelledError, OSError: as for `read_ct`.
+    """
+    chosen = choose_series(found, wanted)
+    others = [one for one in found if one.is_ct_volume and one is not chosen]
+    if wanted is not None or not others:
+        return read_chosen(chosen, progress)
+    try:
+        ct = read_chosen(chosen, progress)
+    except InputError as error:
+        listed = "; ".join(one.described() for one in others)
+        raise InputError(
+            f"{error.message} It was taken because it has most slices ({chosen.described()}).",
+            f"{error.remedy} Or name another with --series and its number: {listed}.",
+        ) from error
+    taken = (
+        "The folder holds several CT series; the one with most slices was taken "
+        f"({chosen.described()})."
+    )
+    return replace(ct, warnings=(taken, *ct.warnings))
 
 
 def _read_file(path: Path) -> CtInput:
@@ -175,29 +213,26 @@ def _read_file(path: Path) -> CtInput:
     )
 
 
-def _finished(ct: CtInput) -> CtInput:
+def _finished(ct: CtInput, *, thickness_mm: float = 0.0) -> CtInput:
     """The same CT with clean values and with what there is to say of them."""
     hu, warnings = clean_hu(ct.volume.voxels)
     return replace(
         ct,
         volume=ct.volume.with_voxels(hu),
-        warnings=ct.warnings + warnings + _resolution_warnings(ct.volume.geometry),
+        warnings=ct.warnings + warnings + _resolution_warnings(ct.volume.geometry, thickness_mm),
         is_already_masked=is_already_masked(hu),
     )
 
 
-def _resolution_warnings(geometry: Geometry) -> tuple[str, ...]:
+def _resolution_warnings(geometry: Geometry, thickness_mm: float) -> tuple[str, ...]:
     # Slices lie along the axis of the largest spacing, whichever way the volume is stored.
     _, pixel_mm, slice_mm = sorted(geometry.spacing_mm)
-    warnings = []
-    if slice_mm > THICK_SLICE_MM + _ROUNDING_MM:
-        warnings.append(
-            f"The slices are {slice_mm:.1f} mm apart; above {THICK_SLICE_MM:g} mm fine fragments "
-            "and hairline fractures are missed."
-        )
-    if pixel_mm > COARSE_PIXEL_MM + _ROUNDING_MM:
-        warnings.append(
-            f"The pixels measure {pixel_mm:.1f} mm; above {COARSE_PIXEL_MM:g} mm fine fragments "
-            "and hairline fractures are missed."
-        )
-    return tuple(warnings)
+    widest_mm, narrowest_mm = THICK_SLICE_MM + _ROUNDING_MM, COARSE_PIXEL_MM + _ROUNDING_MM
+    seen = []
+    if slice_mm > widest_mm:
+        seen.append(f"The slices are {slice_mm:.1f} mm apart; above {THICK_SLICE_MM:g} mm")
+    elif thickness_mm > widest_mm:
+        seen.append(f"The slices are {thickness_mm:.1f} mm thick; above {THICK_SLICE_MM:g} mm")
+    if pixel_mm > narrowest_mm:
+        seen.append(f"The pixels measure {pixel_mm:.1f} mm; above {COARSE_PIXEL_MM:g} mm")
+    return tuple(f"{what} fine fragments and hairline fractures are missed." for what in seen)
