@@ -70,3 +70,26 @@ class RunCancelledError(FracSegError):
 
     code = "cancelled"
     exit_status = 130
+
+
+def memory_problem() -> EnvironmentProblemError:
+    """What is told when the computer's memory ran out, wherever that was."""
+    return EnvironmentProblemError(
+        "There is not enough memory for this CT.",
+        "Close other programs, crop the CT to the bones of interest, or use a larger computer.",
+    )
+
+
+DEBUG_REMEDY = "Run again with FRACSEG_DEBUG=1 and report what it prints."
+
+
+def unexpected_message(error: BaseException) -> str:
+    """What can be told of a bug without telling a path or a patient: its type and its place."""
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if name.startswith(("FractureSegmentationLib", "fracseg_training")):
+            place = f" in {name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"Something unexpected happened: {type(error).__name__}{place}."

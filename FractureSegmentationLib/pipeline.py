@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scipy.ndimage import find_objects
@@ -27,7 +27,11 @@ from FractureSegmentationLib.pipeline_fragments import (
     segment_bone,
     window_plan,
 )
-from FractureSegmentationLib.pipeline_models import FragmentModel, load_fragment_model
+from FractureSegmentationLib.pipeline_models import (
+    FragmentModel,
+    ModelShelf,
+    load_fragment_model,
+)
 from FractureSegmentationLib.pipeline_output import write_result
 from FractureSegmentationLib.pipeline_result import Assembly, RunFacts, SegmentResult
 from FractureSegmentationLib.preprocessing.crop import bone_crops
@@ -50,6 +54,7 @@ class CaseRequest:
         overwrite: whether a result folder of ours may be replaced.
         writes_meshes: whether surfaces are written as STL files.
         other_inputs: further files and folders that are read.
+        sha256: what the report says the request was, for who looks whether it has been done.
     """
 
     ct: Path
@@ -59,10 +64,14 @@ class CaseRequest:
     overwrite: bool = False
     writes_meshes: bool = True
     other_inputs: tuple[Path, ...] = ()
+    sha256: str = ""
 
 
 def segment_case(
-    request: CaseRequest, progress: Progress | None = None, clock: Clock = time.perf_counter
+    request: CaseRequest,
+    progress: Progress | None = None,
+    clock: Clock = time.perf_counter,
+    shelf: ModelShelf | None = None,
 ) -> SegmentResult:
     """Read a CT, segment it and write the result folder, whole or not at all.
 
@@ -70,6 +79,7 @@ def segment_case(
         request: what to read, how to segment, where to write.
         progress: told how far it is, and asked whether to stop.
         clock: tells the time in seconds.
+        shelf: keeps the models for the next case; None loads them for this one.
 
     Raises:
         FracSegError: as `segment_ct`, or the CT cannot be read or the result not be written.
@@ -81,8 +91,9 @@ def segment_case(
         progress.enter("read", 0.0, _READ)
         ct = read_ct(request.ct, series=request.series, progress=progress)
         read_seconds = clock() - begin
-        result = segment_ct(ct, request.settings, progress, clock)
+        result = segment_ct(ct, request.settings, progress, clock, shelf)
         result.facts.seconds["read"] = read_seconds
+        result = replace(result, facts=replace(result.facts, request_sha256=request.sha256))
         progress.enter("write", _SEGMENTED, 1.0)
         write_result(result, folder, progress, clock, writes_meshes=request.writes_meshes)
     return result
@@ -93,6 +104,7 @@ def segment_ct(
     settings: SegmentSettings,
     progress: Progress | None = None,
     clock: Clock = time.perf_counter,
+    shelf: ModelShelf | None = None,
 ) -> SegmentResult:
     """Segment the bone fragments of a CT.
 
@@ -101,6 +113,7 @@ def segment_ct(
         settings: how.
         progress: told how far it is, and asked whether to stop.
         clock: tells the time in seconds.
+        shelf: keeps the models for the next case; None loads them for this one.
 
     Returns:
         Labels on the CT's grid and what was found in every bone.
@@ -117,8 +130,14 @@ def segment_ct(
         progress.warn(sentence)
     begin = clock()
     progress.enter("bones", _READ, 0.08 if settings.are_bones_given else 0.35)
-    model = load_fragment_model(settings)
-    found = find_bones(given.volume, settings, progress, is_already_masked=given.is_already_masked)
+    model = load_fragment_model(settings, shelf)
+    found = find_bones(
+        given.volume,
+        settings,
+        progress,
+        is_already_masked=given.is_already_masked,
+        shelf=shelf,
+    )
     wanted = wanted_bones(found.bones, settings.only, model.backend.bones, progress)
     refuse_unnumbered_bones(wanted, settings.numbering)
     between = clock()

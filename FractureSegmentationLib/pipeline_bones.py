@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import find_objects
@@ -16,7 +16,7 @@ from FractureSegmentationLib.bones.threshold import bones_by_threshold
 from FractureSegmentationLib.bones.totalsegmentator import bones_by_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import InputError, NoBoneError
-from FractureSegmentationLib.pipeline_models import Weights, load_bone_stages
+from FractureSegmentationLib.pipeline_models import ModelShelf, Weights, load_bone_stages
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
@@ -41,7 +41,12 @@ class FoundBones:
 
 
 def find_bones(
-    ct: Volume, settings: SegmentSettings, progress: Progress, *, is_already_masked: bool = False
+    ct: Volume,
+    settings: SegmentSettings,
+    progress: Progress,
+    *,
+    is_already_masked: bool = False,
+    shelf: ModelShelf | None = None,
 ) -> FoundBones:
     """Find the bones the way the settings ask for.
 
@@ -50,6 +55,7 @@ def find_bones(
         settings: how, and which.
         progress: told how far it is.
         is_already_masked: the CT is 0 HU outside its bones, which therefore end where it says so.
+        shelf: keeps the networks for the next case; None loads them for this one.
 
     Raises:
         NoBoneError: there is none.
@@ -65,7 +71,10 @@ def find_bones(
     elif settings.bones == "totalsegmentator":
         bones = bones_by_totalsegmentator(ct, settings.device)
     else:
-        coarse, fine, weights = load_bone_stages(settings.bones_model)
+        coarse, fine, weights = load_bone_stages(settings.bones_model, shelf)
+        if settings.precision != "auto":
+            coarse = replace(coarse, precision=settings.precision)
+            fine = replace(fine, precision=settings.precision)
         bones = bones_by_cascade(ct, coarse, fine, settings.device, progress)
     if is_already_masked:
         bones = fitted_to_masked_ct(ct, bones)

@@ -45,15 +45,58 @@ class FragmentModel:
     weights: Weights
 
 
-def load_fragment_model(settings: SegmentSettings) -> FragmentModel:
+class ModelShelf:
+    """Keeps models at hand once they were loaded, so that many cases load them once.
+
+    For one thread at a time: a network moves between devices while it runs.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[Path | None, str], tuple[ModelSpec, nn.Module]] = {}
+
+    def load(self, folder: Path | None, shipped_name: str) -> tuple[ModelSpec, nn.Module]:
+        """The model in `folder`, or the shipped one; loaded again if it was replaced on the disk.
+
+        Raises:
+            EnvironmentProblemError: it is missing or damaged.
+        """
+        current = _spec(folder, shipped_name)
+        held = self._held.get((folder, shipped_name))
+        if held is None or held[0].sha256 != current.sha256:
+            held = _load(folder, shipped_name)
+            self._held[folder, shipped_name] = held
+        return held
+
+
+def weights_of(settings: SegmentSettings) -> tuple[Weights, ...]:
+    """Which weights a run with these settings would use, told by their descriptions alone.
+
+    Raises:
+        EnvironmentProblemError: a description is missing or damaged.
+    """
+    specs = [_spec(settings.model, backend_named(settings.method).model)]
+    if settings.bones == "auto":
+        folder = settings.bones_model
+        for name in (COARSE_MODEL, FINE_MODEL):
+            specs.append(_spec(folder / name if folder else None, name))
+    return tuple(_weights(spec) for spec in specs)
+
+
+def load_fragment_model(
+    settings: SegmentSettings, shelf: ModelShelf | None = None
+) -> FragmentModel:
     """The model that the settings ask for.
+
+    Args:
+        settings: name the model and its method.
+        shelf: keeps it for the next case; None loads it for this one.
 
     Raises:
         InputError: the model was not trained for the method.
         EnvironmentProblemError: it is missing or damaged.
     """
     backend = backend_named(settings.method)
-    spec, network = _load(settings.model, backend.model)
+    spec, network = _loaded(shelf, settings.model, backend.model)
     if spec.task != "fragments" or spec.method != backend.name:
         raise InputError(
             f"The model {spec.name} was not trained for the method {backend.name}.",
@@ -68,11 +111,14 @@ def load_fragment_model(settings: SegmentSettings) -> FragmentModel:
     return FragmentModel(backend=fitted, network=network, weights=_weights(spec))
 
 
-def load_bone_stages(folder: Path | None) -> tuple[BoneStage, BoneStage, tuple[Weights, ...]]:
+def load_bone_stages(
+    folder: Path | None, shelf: ModelShelf | None = None
+) -> tuple[BoneStage, BoneStage, tuple[Weights, ...]]:
     """The two networks of the bone cascade and which weights they have.
 
     Args:
         folder: holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
+        shelf: keeps them for the next case; None loads them for this one.
 
     Raises:
         InputError: a model is not one for bones.
@@ -80,7 +126,7 @@ def load_bone_stages(folder: Path | None) -> tuple[BoneStage, BoneStage, tuple[W
     """
     stages, weights = [], []
     for name, patch in ((COARSE_MODEL, COARSE_PATCH), (FINE_MODEL, FINE_PATCH)):
-        spec, network = _load(folder / name if folder else None, name)
+        spec, network = _loaded(shelf, folder / name if folder else None, name)
         if spec.task != "bones":
             raise InputError(
                 f"The model {spec.name} does not find bones.",
@@ -89,6 +135,19 @@ def load_bone_stages(folder: Path | None) -> tuple[BoneStage, BoneStage, tuple[W
         stages.append(_stage(spec, network, patch))
         weights.append(_weights(spec))
     return stages[0], stages[1], tuple(weights)
+
+
+def _loaded(
+    shelf: ModelShelf | None, folder: Path | None, shipped_name: str
+) -> tuple[ModelSpec, nn.Module]:
+    return shelf.load(folder, shipped_name) if shelf else _load(folder, shipped_name)
+
+
+def _spec(folder: Path | None, shipped_name: str) -> ModelSpec:
+    from FractureSegmentationLib.networks.model_spec import read_spec
+    from FractureSegmentationLib.networks.weights import shipped_model
+
+    return read_spec(folder or shipped_model(shipped_name))
 
 
 def _load(folder: Path | None, shipped_name: str) -> tuple[ModelSpec, nn.Module]:

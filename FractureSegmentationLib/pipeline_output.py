@@ -133,6 +133,7 @@ def _report(
     facts = result.facts
     return {
         "reviewed": False,
+        "request_sha256": facts.request_sha256,
         "numbering": result.numbering.name,
         "input": {
             "kind": result.ct.kind,

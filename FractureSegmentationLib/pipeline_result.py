@@ -31,6 +31,7 @@ class RunFacts:
         weights: all that were used.
         seconds: wall time per stage.
         warnings: what the user was warned of.
+        request_sha256: stands for what was read and how it was to be segmented; "" if nobody asked.
     """
 
     method: str
@@ -39,6 +40,7 @@ class RunFacts:
     weights: tuple[Weights, ...]
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    request_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 import click
 
 from FractureSegmentationLib import __version__
-from FractureSegmentationLib.errors import FracSegError
+from FractureSegmentationLib.errors import (
+    DEBUG_REMEDY,
+    FracSegError,
+    memory_problem,
+    unexpected_message,
+)
 
 TRAINING_GROUP = "fracseg.commands"
 """Entry points of this group are commands too; the training package declares them."""
@@ -34,7 +39,11 @@ class _Entry:
 _LIBRARY = "FractureSegmentationLib.cli"
 COMMANDS: dict[str, _Entry] = {
     "segment": _Entry(f"{_LIBRARY}.segment", "segment", "Segment the bone fragments of a CT."),
+    "batch": _Entry(f"{_LIBRARY}.batch", "batch", "Segment a list of CTs on a cluster."),
     "evaluate": _Entry(f"{_LIBRARY}.evaluate", "evaluate", "Compare a result with the truth."),
+    "export": _Entry(
+        f"{_LIBRARY}.export", "export", "Write the fragments in formats of other programs."
+    ),
     "info": _Entry(f"{_LIBRARY}.info", "info", "Say what a CT holds and what is wrong with it."),
     "networks": _Entry(f"{_LIBRARY}.networks", "networks", "List the networks and their sizes."),
 }
@@ -122,30 +131,16 @@ def run(args: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Cancelled.", err=True)
         return CANCELLED
-    except FracSegError as error:
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_status
+    except (FracSegError, MemoryError) as error:
+        problem = memory_problem() if isinstance(error, MemoryError) else error
+        click.echo(f"Error: {problem}", err=True)
+        return problem.exit_status
     except Exception as error:
         if os.environ.get("FRACSEG_DEBUG"):
             raise
         click.echo(f"Error: {unexpected_message(error)} {DEBUG_REMEDY}", err=True)
         return UNEXPECTED
     return status if isinstance(status, int) else 0
-
-
-DEBUG_REMEDY = "Run again with FRACSEG_DEBUG=1 and report what it prints."
-
-
-def unexpected_message(error: BaseException) -> str:
-    """What can be told of a bug without telling a path or a patient: its type and its place."""
-    trace = error.__traceback__
-    place = ""
-    while trace is not None:
-        name = str(trace.tb_frame.f_globals.get("__name__", ""))
-        if name.startswith(("FractureSegmentationLib", "fracseg_training")):
-            place = f" in {name}, line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return f"Something unexpected happened: {type(error).__name__}{place}."
 
 
 def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:

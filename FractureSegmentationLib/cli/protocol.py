@@ -23,18 +23,22 @@ Error codes and their exit status:
     damaged_weights  4    a model is damaged or foreign; nothing of it was executed
     cancelled        130  on request; nothing was written
 
+What a list of CTs (`segment --list`, `batch`) adds is told in `cli/case_watchers.py`.
+
 The line `cancel` on stdin stops the run within two seconds. With `--parent-pipe`, so does the end
 of stdin, which comes when the program that started the run has died.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from FractureSegmentationLib import __version__
-from FractureSegmentationLib.errors import FracSegError
+from FractureSegmentationLib.errors import FracSegError, RunCancelledError
 
 if TYPE_CHECKING:
     from FractureSegmentationLib.pipeline_result import SegmentResult
@@ -97,7 +101,29 @@ def error_event(error: FracSegError) -> dict[str, Any]:
 
 
 def send(event: dict[str, Any], stream: TextIO | None = None) -> None:
-    """Write one event as one line, at once."""
+    """Write one event as one line, at once.
+
+    Raises:
+        RunCancelledError: nobody reads the events any more; that is told once, later ones go
+            nowhere.
+        OSError: they cannot be written for another reason, e.g. into a file on a full disk.
+    """
     stream = stream or sys.stdout
-    stream.write(json.dumps(event, ensure_ascii=True) + "\n")
-    stream.flush()
+    try:
+        stream.write(json.dumps(event, ensure_ascii=True) + "\n")
+        stream.flush()
+    except OSError as error:
+        _silence(stream)
+        # Windows calls a pipe without a reader an invalid argument.
+        if error.errno not in {errno.EPIPE, errno.EINVAL}:
+            raise
+        raise RunCancelledError(
+            "The program that started the run has gone.", "Nothing was written."
+        ) from error
+
+
+def _silence(stream: TextIO) -> None:
+    """Let what is written from now on, also by the interpreter at its end, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

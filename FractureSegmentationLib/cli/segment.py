@@ -1,9 +1,7 @@
-"""`fracseg segment`: one CT in, one result folder out."""
+"""`fracseg segment`: one CT in, one result folder out; or a list of them, one folder each."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +9,11 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from FractureSegmentationLib.anatomy.catalogue import bone_named
-from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
-from FractureSegmentationLib.backends.catalogue import BACKENDS
 from FractureSegmentationLib.cli import protocol
 from FractureSegmentationLib.cli.bar import TerminalBar
-from FractureSegmentationLib.cli.main import DEBUG_REMEDY, unexpected_message
-from FractureSegmentationLib.cli.stop import Stopper, stopped_by_signals, watch_stream
-from FractureSegmentationLib.config import BoneFinder, SegmentSettings
-from FractureSegmentationLib.errors import FracSegError
+from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
+from FractureSegmentationLib.cli.settings_options import AskedSettings, with_settings
+from FractureSegmentationLib.config import BoneFinder
 from FractureSegmentationLib.progress import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
@@ -28,100 +22,80 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.volume import LabelVolume
 
 
-def _slugs(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
-    """`left_hip,sacrum` as slugs that exist."""
-    slugs = tuple(word.strip() for word in (text or "").split(",") if word.strip())
-    try:
-        for slug in slugs:
-            bone_named(slug)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, option) from error
-    return slugs
-
-
 @click.command()
-@click.argument("ct", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--series", metavar="UID|N", help="Which series, if a folder holds several.")
+@click.argument("places", metavar="CT OUT", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--bones",
-    metavar="auto|threshold|totalsegmentator|PATH",
-    default="auto",
-    show_default=True,
-    help="How the bones are found, or a label file with 1 sacrum, 2 left hip, 3 right hip, "
-    "4 left femur, 5 right femur.",
-)
-@click.option("--only", callback=_slugs, metavar="left_hip,...", help="Segment these bones only.")
-@click.option(
-    "--method",
-    type=click.Choice([backend.name for backend in BACKENDS]),
-    default=BACKENDS[0].name,
-    show_default=True,
-)
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of the fragment model.")
-@click.option(
-    "--bones-model",
+    "--list",
+    "list_file",
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Folder with bones-coarse and bones-fine.",
+    help="Segment every CT of a list into a folder of its own below OUT: "
+    "fracseg segment --list FILE OUT.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps")
-@click.option(
-    "--numbering", type=click.Choice(list(NUMBERINGS)), default="fracseg", show_default=True
-)
-@click.option("--save-map", is_flag=True, help="Write the predicted maps too.")
-@click.option("--no-meshes", is_flag=True, help="Write no STL files.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it is a result of fracseg.")
-@click.option(
-    "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True
-)
-@click.option("--parent-pipe", is_flag=True, help="Stop when stdin ends.")
-def segment(
-    ct: Path,
-    out: Path,
-    series: str | None,
-    bones: str,
-    only: tuple[str, ...],
-    method: str,
-    model: Path | None,
-    bones_model: Path | None,
-    device: str,
-    numbering: str,
-    save_map: bool,
-    no_meshes: bool,
-    overwrite: bool,
-    progress: str,
-    parent_pipe: bool,
-) -> int:
+@with_settings
+def segment(places: tuple[Path, ...], list_file: Path | None, asked: AskedSettings) -> int:
     """Segment the bone fragments of CT into the folder OUT.
 
     CT is a DICOM folder, a file of a DICOM series, or a NIfTI, NRRD or MetaImage file. OUT is
     written whole or not at all. Not for diagnosis: review every fragment.
+
+    A list holds one CT per line, or is a CSV file with the column ct and, if wanted, name, series
+    and bones. OUT then gets a folder per case, summary.csv and summary.json. Cases that are done
+    are kept, so the same command goes on where it was stopped; one that fails does not stop the
+    rest, and the exit status is 5 then.
     """
+    if list_file is not None:
+        if len(places) != 1:
+            raise click.UsageError("--list FILE takes one more place, the folder OUT.")
+        from FractureSegmentationLib.cli.segment_list import segment_list
 
-    def make_request() -> CaseRequest:
-        from FractureSegmentationLib.pipeline import CaseRequest
+        return segment_list(list_file, places[0], asked)
+    if len(places) != 2:
+        raise click.UsageError("Give two places, CT and OUT.")
+    return _segment_one(*places, asked)
 
-        how, bone_files = _bones(bones)
-        return CaseRequest(
-            ct=ct,
-            out=out,
-            series=series,
-            overwrite=overwrite,
-            writes_meshes=not no_meshes,
-            other_inputs=bone_files,
-            settings=SegmentSettings(
-                bones=how,
-                only=only,
-                method=method,
-                model=model,
-                bones_model=bones_model,
-                device=device,
-                numbering=NUMBERINGS[numbering],
-                keeps_maps=save_map,
-            ),
-        )
 
-    return _run(make_request, out, progress, parent_pipe=parent_pipe)
+def _segment_one(ct: Path, out: Path, asked: AskedSettings) -> int:
+    bar = TerminalBar()
+    listeners: dict[str, Callable[[Event], None]] = {
+        "auto": bar.on_event,
+        "json": lambda event: protocol.send(protocol.progress_event(event)),
+        "none": lambda _: None,
+    }
+    begin = time.monotonic()
+
+    def work(token: CancelToken) -> Tell:
+        from FractureSegmentationLib.pipeline import segment_case
+
+        progress = Progress(listener=listeners[asked.progress], token=token)
+        result = segment_case(_request(ct, out, asked), progress)
+        seconds = time.monotonic() - begin
+        if asked.progress == "json":
+            return lambda: protocol.send(protocol.result_event(result))
+        return lambda: _tell(result, out, seconds)
+
+    frame = RunFrame(
+        style=asked.progress,
+        out=out,
+        parent_pipe=asked.parent_pipe,
+        at_end=bar.finish if asked.progress == "auto" else lambda: None,
+    )
+    return run_stoppable(work, frame)
+
+
+def _request(ct: Path, out: Path, asked: AskedSettings) -> CaseRequest:
+    from FractureSegmentationLib.pipeline import CaseRequest
+
+    how, bone_files = _bones(asked.bones)
+    return CaseRequest(
+        ct=ct,
+        out=out,
+        series=asked.series,
+        overwrite=asked.overwrite,
+        writes_meshes=not asked.no_meshes,
+        other_inputs=bone_files,
+        settings=asked.settings(how),
+    )
 
 
 def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
@@ -132,67 +106,6 @@ def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
     from FractureSegmentationLib.io.read import read_labels
 
     return read_labels(Path(text)), (Path(text),)
-
-
-def _run(
-    make_request: Callable[[], CaseRequest], out: Path, style: str, *, parent_pipe: bool
-) -> int:
-    """Run one case under a stopper and tell how it went; returns the exit status."""
-    bar = TerminalBar()
-    listeners: dict[str, Callable[[Event], None]] = {
-        "auto": bar.on_event,
-        "json": lambda event: protocol.send(protocol.progress_event(event)),
-        "none": lambda _: None,
-    }
-    if style == "json":
-        protocol.send(protocol.started_event())
-    token = CancelToken()
-    stopper = Stopper(token, out, _leaver(style))
-    if style == "json" or parent_pipe:
-        watch_stream(stopper, ends_run=parent_pipe)
-    begin = time.monotonic()
-    try:
-        with stopped_by_signals(stopper):
-            from FractureSegmentationLib.pipeline import segment_case
-
-            result = segment_case(make_request(), Progress(listener=listeners[style], token=token))
-    except FracSegError as error:
-        if style != "json":
-            raise
-        protocol.send(protocol.error_event(error))
-        return error.exit_status
-    except Exception as error:
-        if style != "json" or os.environ.get("FRACSEG_DEBUG"):
-            raise
-        bug = FracSegError(unexpected_message(error), DEBUG_REMEDY)
-        protocol.send(protocol.error_event(bug))
-        return bug.exit_status
-    finally:
-        stopper.run_is_over()
-        if style == "auto":
-            bar.finish()
-    if style == "json":
-        protocol.send(protocol.result_event(result))
-    else:
-        _tell(result, out, time.monotonic() - begin)
-    return 0
-
-
-def _leaver(style: str) -> Callable[[int], None]:
-    """Ends the process from another thread, after the last word of the protocol."""
-
-    def leave(status: int) -> None:
-        from FractureSegmentationLib.errors import RunCancelledError
-
-        if style == "json":
-            error = RunCancelledError("The run was cancelled.", "Nothing was written.")
-            protocol.send(protocol.error_event(error))
-        else:
-            sys.stderr.write("\nCancelled.\n")
-            sys.stderr.flush()
-        os._exit(status)
-
-    return leave
 
 
 def _tell(result: SegmentResult, out: Path, seconds: float) -> None:

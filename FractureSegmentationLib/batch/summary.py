@@ -1,0 +1,155 @@
+"""`summary.csv` and `summary.json`: how every case of a list went, written anew after each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from FractureSegmentationLib import __version__
+from FractureSegmentationLib.batch.one_case import CaseRecord
+from FractureSegmentationLib.errors import EnvironmentProblemError, OutputExistsError
+from FractureSegmentationLib.io.folder import REPORT_NAME
+from FractureSegmentationLib.io.report import DISCLAIMER
+
+TABLE_NAME, JSON_NAME = "summary.csv", "summary.json"
+SCHEMA = "fracseg-summary/1"
+"""Raised when a key or a column changes its meaning or goes; new ones do not raise it."""
+_DRAFTS = ".summary.*." + "[0-9a-f]" * 8
+COLUMNS = ("case", "line", "status", "kept", "fragments", "seconds", "warnings", "error")
+
+
+def counts_of(records: Sequence[CaseRecord]) -> dict[str, int]:
+    """How many cases there are, are done (of those: kept from earlier), failed and wait."""
+    found = Counter(record.status for record in records)
+    return {
+        "cases": len(records),
+        "done": found["done"],
+        "kept": sum(record.is_kept for record in records),
+        "failed": found["failed"],
+        "waiting": found["waiting"],
+    }
+
+
+def write_summary(out: Path, records: Sequence[CaseRecord]) -> None:
+    """Write both files, each whole or not at all.
+
+    Args:
+        out: the folder of all cases; exists.
+        records: one per case, in the order of the list.
+
+    Raises:
+        EnvironmentProblemError: they cannot be written.
+    """
+    try:
+        # In this order: a table without the file that says whose it is would be taken as foreign.
+        _replace(out / JSON_NAME, _json(records))
+        _replace(out / TABLE_NAME, _table(records))
+    except OSError as error:
+        raise EnvironmentProblemError(
+            "The summary could not be written.",
+            "Check the disk and that you may write to the output folder.",
+        ) from error
+
+
+def prepare_folder(out: Path, inputs: Sequence[Path]) -> None:
+    """Make the folder of all cases, or see that it is fit to be one.
+
+    Args:
+        out: the folder; missing parents are made too.
+        inputs: all CTs and other files that will be read, and the list itself.
+
+    Raises:
+        OutputExistsError: it is something else, or lies inside an input.
+        EnvironmentProblemError: it cannot be made.
+    """
+    target = out.resolve()
+    summaries = {target / TABLE_NAME, target / JSON_NAME}
+    for given in inputs:
+        source = given.resolve()
+        if source in {target, *target.parents, *summaries}:
+            raise OutputExistsError(
+                "The output folder is or lies inside an input.",
+                "Choose an output folder apart from all inputs.",
+            )
+    if (out / REPORT_NAME).exists():
+        raise OutputExistsError(
+            "The output folder is the result of a single CT.", "Choose another output folder."
+        )
+    if any((out / name).exists() for name in (TABLE_NAME, JSON_NAME)) and not _is_ours(out):
+        raise OutputExistsError(
+            "The output folder holds a summary that FractureSegmentation did not write.",
+            "Choose another output folder.",
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for draft in out.glob(_DRAFTS):
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise EnvironmentProblemError(
+            "The output folder could not be made.", "Choose one that you may write to."
+        ) from error
+
+
+def record_entry(record: CaseRecord) -> dict[str, Any]:
+    """A record as JSON values."""
+    entry = asdict(record)
+    entry["case"] = entry.pop("name")
+    entry["warnings"] = list(record.warnings)
+    entry["seconds"] = round(record.seconds, 2)
+    return entry
+
+
+def _is_ours(out: Path) -> bool:
+    try:
+        summary = json.loads((out / JSON_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and str(summary.get("schema", "")).startswith("fracseg-")
+
+
+def _table(records: Sequence[CaseRecord]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        writer.writerow(
+            (
+                record.name,
+                record.line,
+                record.status,
+                "yes" if record.is_kept else "no",
+                "" if record.fragment_count is None else record.fragment_count,
+                f"{record.seconds:.1f}",
+                " ".join(record.warnings),
+                f"{record.error} {record.remedy}".strip(),
+            )
+        )
+    return text.getvalue()
+
+
+def _json(records: Sequence[CaseRecord]) -> str:
+    summary = {
+        "schema": SCHEMA,
+        "notice": DISCLAIMER,
+        "software": {"name": "FractureSegmentation", "version": __version__},
+        "counts": counts_of(records),
+        "cases": [record_entry(record) for record in records],
+    }
+    return json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)  # noqa: PTH105 -- says that an existing file is replaced
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,220 @@
+"""One case of a list: done once, kept as long as it is the same, never a reason to stop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_cases import damage, write_tiny_case, write_tiny_model
+
+from FractureSegmentationLib.batch import one_case
+from FractureSegmentationLib.batch.one_case import CaseJob, run_case
+from FractureSegmentationLib.config import SegmentSettings
+from FractureSegmentationLib.errors import MissingWeightsError, RunCancelledError
+from FractureSegmentationLib.pipeline import CaseRequest, segment_case
+from FractureSegmentationLib.pipeline_models import ModelShelf
+from FractureSegmentationLib.progress import Progress
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_tiny_model(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+
+
+@pytest.fixture(scope="module")
+def done(models: Path, tmp_path_factory: pytest.TempPathFactory) -> CaseJob:
+    """A case that has been done."""
+    folder = tmp_path_factory.mktemp("done")
+    ct = write_tiny_case(folder / "Jane Doe")
+    job = CaseJob(
+        name="case-001",
+        line=1,
+        ct=ct,
+        out=folder / "out" / "case-001",
+        settings=SegmentSettings(device="cpu", precision="fp32"),
+        bones_file=ct.with_name("bones.nii.gz"),
+        writes_meshes=False,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRACSEG_MODELS", str(models))
+        record = run_case(job)
+    assert (record.status, record.is_kept) == ("done", False), record
+    return job
+
+
+@pytest.fixture
+def job(done: CaseJob, tmp_path: Path) -> CaseJob:
+    """The same case, done, in a folder that the test may spoil."""
+    shutil.copytree(done.out.parent.parent, tmp_path, dirs_exist_ok=True)
+    ct = tmp_path / "Jane Doe" / "ct.nii.gz"
+    return replace(
+        done,
+        ct=ct,
+        out=tmp_path / "out" / "case-001",
+        bones_file=ct.with_name("bones.nii.gz"),
+    )
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """One entry per case that was segmented: whether it was allowed to replace a result."""
+    seen: list[bool] = []
+
+    def counted(request: CaseRequest, *arguments: Any) -> object:
+        seen.append(request.overwrite)
+        return segment_case(request, *arguments)
+
+    monkeypatch.setattr(one_case, "segment_case", counted)
+    return seen
+
+
+def test_a_case_that_is_done_is_kept_with_what_was_found(job: CaseJob, runs: list[bool]) -> None:
+    report = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
+
+    record = run_case(job)
+
+    assert runs == []
+    assert (record.status, record.is_kept) == ("done", True)
+    assert record.fragment_count == len(report["bones"][0]["fragments"])
+    assert record.seconds == pytest.approx(sum(report["seconds"].values()))
+    assert record.warnings == tuple(report["warnings"])
+
+
+def test_a_result_with_a_file_missing_or_empty_is_made_again(
+    job: CaseJob, runs: list[bool]
+) -> None:
+    before = (job.out / "fragments.nii.gz").read_bytes()
+    (job.out / "fragments.nii.gz").unlink()
+    (job.out / "contact.nrrd").write_bytes(b"")
+
+    record = run_case(job)
+
+    assert (record.status, record.is_kept) == ("done", False)
+    assert runs == [True]
+    assert (job.out / "fragments.nii.gz").read_bytes() == before
+    assert run_case(job).is_kept
+
+
+def test_other_settings_or_another_ct_are_not_taken_for_done(
+    job: CaseJob, runs: list[bool]
+) -> None:
+    other = replace(job, settings=replace(job.settings, keeps_maps=True))
+    report = (job.out / "report.json").read_bytes()
+
+    record = run_case(other)
+
+    assert record.status == "failed"
+    assert record.code == "output_exists"
+    assert "--overwrite" in record.remedy
+    write_tiny_case(job.ct.parent, hu=600)
+    assert run_case(job).code == "output_exists"
+    assert runs == []
+    assert (job.out / "report.json").read_bytes() == report
+
+
+def test_with_leave_to_replace_it_is_done_again_and_then_kept(
+    job: CaseJob, runs: list[bool]
+) -> None:
+    other = replace(job, settings=replace(job.settings, keeps_maps=True), may_replace=True)
+
+    assert run_case(other).status == "done"
+    assert (job.out / "maps").is_dir()
+    assert run_case(other).is_kept
+    assert runs == [True]
+
+
+def test_other_weights_of_the_same_name_are_loaded_anew(
+    job: CaseJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRACSEG_MODELS", str(tmp_path / "models"))
+    write_tiny_model(tmp_path / "models")
+    shelf = ModelShelf()
+    first = shelf.load(None, "fracsegmentator-small")
+    assert shelf.load(None, "fracsegmentator-small") is first
+    write_tiny_model(tmp_path / "models", seed=1)
+
+    record = run_case(replace(job, may_replace=True), shelf=shelf)
+
+    report = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
+    assert not record.is_kept
+    assert report["weights"][0]["sha256"] == shelf.load(None, "fracsegmentator-small")[0].sha256
+    assert report["weights"][0]["sha256"] != first[0].sha256
+
+
+def test_a_foreign_folder_in_the_place_of_a_result_stays_as_it_is(job: CaseJob) -> None:
+    shutil.rmtree(job.out)
+    job.out.mkdir()
+    (job.out / "thesis.txt").write_text("mine")
+
+    record = run_case(replace(job, may_replace=True))
+
+    assert record.code == "output_exists"
+    assert (job.out / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (lambda job: job.ct.unlink(), "bad_input", "CT was not found"),
+        (lambda job: damage(job.ct), "bad_input", "damaged"),
+        (lambda job: job.bones_file.unlink(), "bad_input", "label file was not found"),
+    ],
+)
+def test_a_case_that_cannot_be_done_is_told_in_one_sentence_without_its_path(
+    job: CaseJob, spoil: object, code: str, words: str
+) -> None:
+    shutil.rmtree(job.out)
+    spoil(job)  # type: ignore[operator]
+
+    record = run_case(job)
+
+    assert (record.status, record.code) == ("failed", code)
+    assert words in record.error
+    assert record.remedy
+    assert "Jane" not in str(asdict(record))
+    assert list(job.out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (MemoryError(), "environment", "not enough memory"),
+        (MissingWeightsError("No model.", "Get it."), "missing_weights", "No model."),
+        (ZeroDivisionError("/data/Jane Doe"), "failed", "ZeroDivisionError"),
+    ],
+)
+def test_whatever_goes_wrong_becomes_a_record(
+    job: CaseJob, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, words: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(one_case, "segment_case", fail)
+    shutil.rmtree(job.out)
+
+    record = run_case(job)
+
+    assert record.code == code
+    assert words in record.error
+    assert "Jane" not in str(asdict(record))
+
+
+def test_cancelling_is_raised_not_recorded(job: CaseJob) -> None:
+    shutil.rmtree(job.out)
+    progress = Progress()
+    progress.token.cancel()
+
+    with pytest.raises(RunCancelledError):
+        run_case(job, progress)
+    assert list(job.out.parent.iterdir()) == []
