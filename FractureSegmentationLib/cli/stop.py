@@ -106,7 +106,8 @@ def watch_stream(stopper: Stopper, stream: TextIO | None = None, *, ends_run: bo
         stream: what is read; None takes stdin.
         ends_run: whether the end of the stream stops the run too.
     """
-    source = stream or sys.stdin
+    # A process that is started without stdin has none to read: that is its end.
+    source = stream or sys.stdin or ()
 
     def watch() -> None:
         with contextlib.suppress(OSError, ValueError):

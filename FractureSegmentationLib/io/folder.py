@@ -16,7 +16,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from FractureSegmentationLib.errors import EnvironmentProblemError, OutputExistsError
+from FractureSegmentationLib.errors import (
+    EnvironmentProblemError,
+    OutputExistsError,
+    memory_problem,
+)
 from FractureSegmentationLib.io.leftovers import (
     backup_path,
     clear_leftovers,
@@ -70,7 +74,8 @@ def staged_folder(out: Path, *, overwrite: bool, inputs: Sequence[Path]) -> Iter
 
     Raises:
         OutputExistsError: `out` may not be made or replaced.
-        EnvironmentProblemError: the disk is full, read-only, or fails otherwise.
+        EnvironmentProblemError: the disk is full, read-only, or fails otherwise; or the block ran
+            out of memory.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 -- resolve() would follow a link named OUT
     with _as_environment_problems():
@@ -205,3 +210,5 @@ def _as_environment_problems() -> Iterator[None]:
         )
         message, remedy = _SENTENCES.get(error.errno or 0, fallback)
         raise EnvironmentProblemError(message, remedy) from error
+    except MemoryError as error:
+        raise memory_problem() from error

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.io.image_header import (
+    FileHeader,
+    HeaderError,
+    Placement,
+    refuse_oversized,
+)
+from FractureSegmentationLib.io.nifti_header import NiftiHeader
+from FractureSegmentationLib.io.nifti_voxels import read_nifti_image
 from FractureSegmentationLib.io.sitk import geometry_from_sitk, quiet_itk
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.wholeness import keeps_promise, read_image_header
 
 _KINDS = {
     ".nii": "NIfTI",
@@ -23,10 +32,6 @@ _KINDS = {
 _SHEAR_TOLERANCE = 1e-3
 _PLACE_TOLERANCE_MM = 0.1
 _SIZE_TOLERANCE = 1e-3
-_TO_LPS = np.diag([-1.0, -1.0, 1.0])
-
-_RESAMPLE = "Resample it onto a straight grid, e.g. in 3D Slicer, and give that volume."
-_COPY_AGAIN = "Copy or export it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,99 +63,124 @@ def read_image_file(path: Path, *, may_have_layers: bool = False) -> ImageFile:
         may_have_layers: several values per voxel are allowed (the layers of a `.seg.nrrd`).
 
     Raises:
-        InputError: the file is damaged or truncated, not three-dimensional, holds several values
-            per voxel, or its axes are not at right angles.
+        InputError: the file is damaged or truncated, contradicts itself, is too large for the
+            computer, not three-dimensional, holds several values per voxel, or its axes are not at
+            right angles.
         OSError: it cannot be read.
     """
-    if not is_whole(path):
-        raise InputError("The image file is damaged or truncated.", _COPY_AGAIN)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    with quiet_itk():
-        try:
-            reader.ReadImageInformation()
-            _refuse_unusable(reader, may_have_layers=may_have_layers)
-            image = reader.Execute()
-        except RuntimeError as error:
-            if "orthonormal" in str(error):
-                raise _sheared() from error
-            raise InputError(
-                "The image file is damaged, truncated or not of the kind that its name says.",
-                _COPY_AGAIN,
-            ) from error
+    header = _understood(path, may_have_layers=may_have_layers)
+    image = _read(path, header)
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
     try:
         geometry_from_sitk(image)
     except ValueError as error:
         raise _sheared() from error
-    return ImageFile(image=image, kind=kind_of(path), warnings=_geometry_warnings(image))
+    _refuse_disagreement(image, header)
+    warnings = _orientation_warnings(image, header)
+    return ImageFile(image=image, kind=kind_of(path), warnings=warnings)
 
 
-def _refuse_unusable(reader: sitk.ImageFileReader, *, may_have_layers: bool) -> None:
-    """Judge the header, before any voxel is read."""
-    size = reader.GetSize()
-    if reader.GetDimension() == 2 or (reader.GetDimension() >= 3 and size[2] == 1):
+def _read(path: Path, header: FileHeader) -> sitk.Image:
+    if isinstance(header, NiftiHeader):
+        try:
+            return read_nifti_image(header)
+        except HeaderError as error:
+            raise _damaged() from error
+    if not keeps_promise(header):
+        raise _damaged()
+    with quiet_itk():
+        try:
+            return sitk.ReadImage(str(path))
+        except RuntimeError as error:
+            if "allocate" in str(error).lower():
+                raise MemoryError from error
+            raise _damaged() from error
+
+
+def _understood(path: Path, *, may_have_layers: bool) -> FileHeader:
+    """Judge the header before any voxel is read."""
+    try:
+        header = read_image_header(path)
+    except HeaderError as error:
+        raise _damaged() from error
+    _refuse_unusable(header, may_have_layers=may_have_layers)
+    for placement in header.placements[:1]:
+        sizes_mm = np.linalg.norm(placement[:, :3], axis=0)
+        axes = placement[:, :3] / sizes_mm
+        if not np.allclose(axes.T @ axes, np.eye(3), atol=_SHEAR_TOLERANCE):
+            raise _sheared()
+        if header.spacing_mm and not np.allclose(sizes_mm, header.spacing_mm, rtol=_SIZE_TOLERANCE):
+            raise InputError("The file gives two different voxel sizes.", "Export it again.")
+    refuse_oversized(header)
+    return header
+
+
+def _refuse_unusable(header: FileHeader, *, may_have_layers: bool) -> None:
+    sizes = header.sizes
+    if len(sizes) < 3 or sizes[2] == 1:
         raise InputError("The image has two dimensions.", "Give a three-dimensional CT volume.")
-    if reader.GetDimension() > 4 or (reader.GetDimension() == 4 and size[3] > 1):
+    if len(sizes) > 4 or (len(sizes) == 4 and sizes[3] > 1):
         raise InputError(
             "The file holds a sequence of volumes (four dimensions).", "Give one of its volumes."
         )
-    is_complex = "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID())
-    if is_complex or (reader.GetNumberOfComponents() > 1 and not may_have_layers):
+    if header.components > 1 and not may_have_layers:
         raise InputError(
             "The image holds several values per voxel (colour, vectors or layers).",
             "Give a volume with one number per voxel.",
         )
 
 
-def _sheared() -> InputError:
-    return InputError("The axes of the image are not at right angles.", _RESAMPLE)
+def _refuse_disagreement(image: sitk.Image, header: FileHeader) -> None:
+    """Refuse an image that is not the one its header describes."""
+    if (
+        image.GetSize() != header.sizes[:3]
+        or image.GetNumberOfComponentsPerPixel() != header.components
+    ):
+        raise _damaged()
+    spacing_mm = header.spacing_mm or image.GetSpacing()
+    if not np.allclose(image.GetSpacing(), spacing_mm, rtol=_SIZE_TOLERANCE) or not all(
+        _lies_as(image, placement) for placement in header.placements[:1]
+    ):
+        raise _damaged()
 
 
-def _geometry_warnings(image: sitk.Image) -> tuple[str, ...]:
-    """Doubts about where the patient's left is.
-
-    Raises:
-        InputError: the file contradicts itself, or describes a sheared grid, which ITK has
-            straightened silently.
-    """
-    said = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    if "sform_code" in said:
-        return _nifti_warnings(image, said)
-    if said.get("ITK_InputFilterName") == "NrrdImageIO" and "NRRD_space" not in said:
-        return (_unknown_orientation(),)
-    return ()
-
-
-def _nifti_warnings(image: sitk.Image, said: dict[str, str]) -> tuple[str, ...]:
-    if said["sform_code"] == "0":
-        return () if said["qform_code"] != "0" else (_unknown_orientation(),)
-    rows = [[float(number) for number in said[f"srow_{axis}"].split()] for axis in "xyz"]
-    # ITK takes the other of the two transforms of a NIfTI file where this one has a shear.
-    columns = _TO_LPS @ np.array(rows)
-    sizes_mm = np.linalg.norm(columns[:, :3], axis=0)
-    if not np.allclose(sizes_mm, image.GetSpacing(), rtol=_SIZE_TOLERANCE):
-        raise InputError("The file gives two different voxel sizes.", "Export it again.")
-    axes = columns[:, :3] / sizes_mm
-    if not np.allclose(axes.T @ axes, np.eye(3), atol=_SHEAR_TOLERANCE):
-        raise _sheared()
-    far = np.array(image.GetSize()) - 1.0
-    gaps_mm = [
-        np.linalg.norm(
-            columns @ [*index, 1.0] - image.TransformContinuousIndexToPhysicalPoint(index)
-        )
-        for index in (np.zeros(3).tolist(), far.tolist())
-    ]
-    if max(gaps_mm) > _PLACE_TOLERANCE_MM:
+def _orientation_warnings(image: sitk.Image, header: FileHeader) -> tuple[str, ...]:
+    """Doubts about where the patient's left is."""
+    if not header.placements:
         return (
-            "The file gives two different positions of the patient (qform and sform); check left "
-            "and right.",
+            "The file does not say how the patient lies, so left and right may be swapped; "
+            "check them.",
+        )
+    if not all(_lies_as(image, placement) for placement in header.placements):
+        return (
+            "The file gives two different positions of the patient (sform and qform); the sform "
+            "was taken; check left and right.",
         )
     return ()
 
 
-def _unknown_orientation() -> str:
-    return (
-        "The file does not say how the patient lies, so left and right may be swapped; check them."
+def _lies_as(image: sitk.Image, placement: Placement) -> bool:
+    """Whether the outermost voxels of an image lie where a placement puts them."""
+    ends = [(0.0, count - 1.0) for count in image.GetSize()]
+    return all(
+        np.linalg.norm(
+            placement @ [*index, 1.0] - image.TransformContinuousIndexToPhysicalPoint(index)
+        )
+        <= _PLACE_TOLERANCE_MM
+        for index in product(*ends)
+    )
+
+
+def _damaged() -> InputError:
+    return InputError(
+        "The image file is damaged, truncated or not of the kind that its name says.",
+        "Copy or export it again.",
+    )
+
+
+def _sheared() -> InputError:
+    return InputError(
+        "The axes of the image are not at right angles.",
+        "Resample it onto a straight grid, e.g. in 3D Slicer, and give that volume.",
     )

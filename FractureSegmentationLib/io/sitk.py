@@ -121,8 +121,8 @@ def write_image(path: Path, image: sitk.Image) -> None:
         sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:
         raise _unwritten(path) from error
-    # On a full disk SimpleITK ends a NIfTI file early and says nothing; of others it does tell.
-    if path.name.endswith((".nii", ".nii.gz")) and not is_whole(path):
+    # On a full disk SimpleITK may end a file early and say nothing.
+    if not is_whole(path):
         raise _unwritten(path)
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,11 @@ MODELS_VARIABLE: Final = "FRACSEG_MODELS"
 SHIPPED_FOLDER: Final = Path(__file__).resolve().parent.parent / "models"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_MOST_STAGES = 10
+_MOST_CONVOLUTIONS = 8
+_LARGEST_COUNT = 4096  # of channels, keys, heads; the published network has at most 1000
+_FINEST_MM, _COARSEST_MM = 0.1, 20.0
+_NUMBERS = {torch.float16, torch.bfloat16, torch.float32, torch.int64, torch.int32, torch.bool}
 _REMEDY = "Get the model again, or install the program again."
 
 
@@ -93,6 +98,7 @@ def load_model(folder: Path, *, device: str = "cpu") -> tuple[ModelSpec, nn.Modu
     """
     spec = read_spec(folder)
     state = _verified_state(folder, spec)
+    _refuse_implausible(spec, state)
     network = build_network(spec.network_config())
     _fill(network, state)
     network.eval().requires_grad_(requires_grad=False)
@@ -162,12 +168,38 @@ def _verified_state(folder: Path, spec: ModelSpec) -> dict[str, Tensor]:
         ) from error
 
 
+def _refuse_implausible(spec: ModelSpec, state: dict[str, Tensor]) -> None:
+    """Compare description and weights before anything of the size described is built."""
+    config = spec.network_config()
+    entries = [getattr(config, entry.name) for entry in fields(config)]
+    counts = [entry for entry in entries if not isinstance(entry, tuple)] + [*config.features]
+    if (
+        len(config.features) > _MOST_STAGES
+        or max(config.convs_per_stage, config.decoder_convs) > _MOST_CONVOLUTIONS
+        or not all(isinstance(count, int) and count <= _LARGEST_COUNT for count in counts)
+        or not all(_FINEST_MM <= step <= _COARSEST_MM for step in spec.spacing_mm)
+    ):
+        raise DamagedWeightsError(f"The model {spec.name} describes no usable network.", _REMEDY)
+    if not {values.dtype for values in state.values()} <= _NUMBERS:
+        raise DamagedWeightsError("The weights are stored in an unknown kind of number.", _REMEDY)
+    # The kernels from one stage to the next are the larger part of a network. What they alone would
+    # hold, the file has to hold: no small file makes a giant.
+    stages = zip(config.features[:-1], config.features[1:], strict=True)
+    kernels = sum(27 * narrow * wide for narrow, wide in stages)
+    if kernels > sum(values.numel() for values in state.values()):
+        raise _unfit()
+
+
 def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
     if _shapes(state) != _shapes(network.state_dict()):
-        raise DamagedWeightsError("The weights do not fit the network of the model.", _REMEDY)
+        raise _unfit()
     if not all(bool(values.isfinite().all()) for values in state.values()):
         raise DamagedWeightsError("The weights hold values that are not numbers.", _REMEDY)
     network.load_state_dict(state)
+
+
+def _unfit() -> DamagedWeightsError:
+    return DamagedWeightsError("The weights do not fit the network of the model.", _REMEDY)
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
