@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.errors import EnvironmentProblemError, NoBoneError
 from FractureSegmentationLib.io.grid import placed_on_grid
 from FractureSegmentationLib.io.read import read_labels
+from FractureSegmentationLib.io.scratch import clear_scratch, scratch_folder
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
@@ -49,8 +49,8 @@ def bones_by_totalsegmentator(
     """
     segment = segment or _installed()
     voxels = np.zeros(ct.geometry.shape, np.uint8)
-    with tempfile.TemporaryDirectory(prefix="fracseg-") as scratch:
-        folder = Path(scratch)
+    clear_scratch()
+    with scratch_folder() as folder:
         write_volume(folder / "ct.nii.gz", ct)
         try:
             segment(folder / "ct.nii.gz", folder / "bones", list(_STRUCTURES), device)

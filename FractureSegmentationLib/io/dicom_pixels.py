@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.io.dicom_header import ImageHeader
-from FractureSegmentationLib.io.dicom_stored import StoredPixels, clear_working_folders
+from FractureSegmentationLib.io.dicom_stored import StoredPixels
 from FractureSegmentationLib.io.hounsfield import AIR_HU
+from FractureSegmentationLib.io.scratch import clear_scratch
 from FractureSegmentationLib.progress import Progress
 
 _HIGHEST_TISSUE_HU = 3071
@@ -34,7 +35,7 @@ def read_planes(
         InputError: a file is damaged, truncated or compressed in an unknown way; by its place.
         RunCancelledError: the caller asked to stop.
     """
-    clear_working_folders()
+    clear_scratch()
     files: dict[Path, StoredPixels] = {}
     planes = []
     for number, image in enumerate(images, start=1):

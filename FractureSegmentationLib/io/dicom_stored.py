@@ -7,12 +7,8 @@ SimpleITK rescales only some kinds, and every frame like the first.
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +29,7 @@ from pydicom.uid import (
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.io.dicom_decode import decoded
 from FractureSegmentationLib.io.dicom_element import quiet_pydicom
-from FractureSegmentationLib.io.leftovers import clear_leftovers, private_sibling, released
+from FractureSegmentationLib.io.scratch import scratch_folder
 
 _PIXEL_FIELDS = (
     "SamplesPerPixel",
@@ -144,31 +140,10 @@ class StoredPixels:
         single.PixelData = encapsulate([code])
         single["PixelData"].VR = "OB"
         try:
-            with _working_folder() as folder:
+            with scratch_folder() as folder:
                 single.save_as(folder / "image.dcm", enforce_file_format=True)
                 return decoded(folder / "image.dcm")
         except OSError as error:
             raise EnvironmentProblemError(
                 "A temporary file could not be written.", "Check that the disk is not full."
             ) from error
-
-
-@contextlib.contextmanager
-def _working_folder() -> Iterator[Path]:
-    """A folder of the user alone, gone at the end; after a kill, at the next start."""
-    folder = private_sibling(_working_stem())
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        released(folder)
-
-
-def clear_working_folders() -> None:
-    """Remove the temporary folders that killed runs left behind."""
-    with contextlib.suppress(OSError):
-        clear_leftovers(_working_stem())
-
-
-def _working_stem() -> Path:
-    return Path(tempfile.gettempdir()) / "image"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +71,46 @@ def test_without_the_package_the_remedy_names_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(EnvironmentProblemError, match="pip install TotalSegmentator"):
         bones_by_totalsegmentator(ct, "auto")
+
+
+def test_the_ct_it_reads_lies_in_a_folder_of_the_user_alone_and_is_gone_afterwards(
+    ct: Volume,
+) -> None:
+    seen: list[Path] = []
+
+    def segment(source: Path, *_: object) -> None:
+        seen.append(source.parent)
+        if os.name == "posix":
+            assert source.parent.stat().st_mode & 0o777 == 0o700
+
+    with pytest.raises(NoBoneError):
+        bones_by_totalsegmentator(ct, "cpu", segment)
+
+    assert not seen[0].exists()
+
+
+def test_a_folder_that_a_killed_run_left_is_cleared_at_the_next_start(
+    ct: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, signal, sys, tempfile\n"
+            "from FractureSegmentationLib.io.scratch import scratch_folder\n"
+            "tempfile.tempdir = sys.argv[1]\n"
+            "with scratch_folder() as folder:\n"
+            "    (folder / 'ct.nii.gz').write_bytes(b'patient')\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n",
+            str(tmp_path),
+        ],
+        check=False,
+    )
+    assert dead.returncode != 0
+    assert list(tmp_path.glob(".image*"))
+
+    with pytest.raises(NoBoneError):
+        bones_by_totalsegmentator(ct, "cpu", lambda *_: None)
+
+    assert not list(tmp_path.iterdir())
