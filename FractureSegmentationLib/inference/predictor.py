@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -19,6 +18,11 @@ from FractureSegmentationLib.inference.device import (
     choose_device,
     choose_precision,
 )
+from FractureSegmentationLib.inference.placement import (
+    Placement,
+    describe_fallback,
+    usual_batch,
+)
 from FractureSegmentationLib.inference.windows import (
     WindowPlan,
     gaussian_weights,
@@ -32,36 +36,6 @@ _DEVICE_WORDS = ("cuda", "cudnn", "cublas", "mps", "hip error", "nvml")
 _MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where a run computes and collects.
-
-    Attributes:
-        device: computes.
-        precision: of the computation; probabilities are collected in float32 whatever it is.
-        batch: windows per call of the network.
-        collects_on_host: whether the sum of all windows lies in the host's memory.
-    """
-
-    device: torch.device
-    precision: Precision
-    batch: int
-    collects_on_host: bool = False
-
-    def smaller(self) -> Placement | None:
-        """What to try when this ran out of memory; None when nothing is left to try."""
-        if self.batch > 1:
-            return replace(self, batch=self.batch // 2)
-        if self.device.type == "cpu":
-            return None
-        return self.on_cpu() if self.collects_on_host else replace(self, collects_on_host=True)
-
-    def on_cpu(self) -> Placement:
-        """The same run on the processor."""
-        cpu = torch.device("cpu")
-        return Placement(device=cpu, precision=choose_precision(cpu), batch=1)
-
-
 class Predictor:
     """One network, ready to be run over volumes of any size.
 
@@ -71,7 +45,7 @@ class Predictor:
         plan: how the network is moved over a volume.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: None takes the fastest that is safe on the device.
-        batch: windows per call; None takes 1 on a processor and 4 on a GPU.
+        batch: windows per call; None takes 4 on a GPU and 2 on a processor, or 1 if they are large.
 
     Raises:
         InputError: there is no device of that name.
@@ -93,7 +67,7 @@ class Predictor:
         self._placement = Placement(
             device=chosen,
             precision=precision or choose_precision(chosen),
-            batch=batch or (1 if chosen.type == "cpu" else 4),
+            batch=batch or usual_batch(chosen, plan.patch),
         )
 
     @property
@@ -124,6 +98,27 @@ class Predictor:
             RunCancelledError: the caller asked to stop.
             EnvironmentProblemError: not even one window fits into memory.
         """
+        found = self._predicted(channels, where, progress, windows)
+        return cast(npt.NDArray[np.float16], found.half().contiguous().numpy())
+
+    def predict_float32(
+        self,
+        channels: FloatArray,
+        where: MaskArray,
+        progress: Progress | None = None,
+        windows: Sequence[Box] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """What `predict` gives before it is rounded to float16: twice the memory."""
+        found = self._predicted(channels, where, progress, windows)
+        return cast(npt.NDArray[np.float32], found.contiguous().numpy())
+
+    def _predicted(
+        self,
+        channels: FloatArray,
+        where: MaskArray,
+        progress: Progress | None,
+        windows: Sequence[Box] | None,
+    ) -> Tensor:
         progress = progress or Progress()
         pads = padding_to(_shape_of(where), self._plan.patch)
         padded = _padded(channels, pads, self._plan.padding)
@@ -131,18 +126,18 @@ class Predictor:
         boxes = tuple(windows or plan_windows(marked, self._plan.patch, self._plan.overlap))
         probabilities = self._predict_somewhere(torch.from_numpy(padded), boxes, progress)
         inner = tuple(slice(a, n - b) for (a, b), n in zip(pads, marked.shape, strict=True))
-        return np.ascontiguousarray(probabilities[(slice(None), *inner)])
+        return probabilities[(slice(None), *inner)]
 
     def _predict_somewhere(
         self, volume: Tensor, boxes: Sequence[Box], progress: Progress
-    ) -> npt.NDArray[np.float16]:
+    ) -> Tensor:
         """Try the placement, then ever smaller ones; the one that worked is kept."""
         while True:
             try:
                 return self._predict_at(self._placement, volume, boxes, progress)
             except (RuntimeError, MemoryError) as error:
                 fallback = self._fallback_from(error)
-                progress.warn(_describe(self._placement, fallback))
+                progress.warn(describe_fallback(self._placement, fallback))
                 self._placement = fallback
             _release(self._network)
 
@@ -163,7 +158,7 @@ class Predictor:
     @torch.inference_mode()
     def _predict_at(
         self, placement: Placement, volume: Tensor, boxes: Sequence[Box], progress: Progress
-    ) -> npt.NDArray[np.float16]:
+    ) -> Tensor:
         network = self._network.to(placement.device)
         keeper = torch.device("cpu") if placement.collects_on_host else placement.device
         weights = torch.from_numpy(gaussian_weights(self._plan.patch)).to(keeper)
@@ -196,11 +191,12 @@ def _probabilities(network: nn.Module, stack: Tensor, precision: Precision) -> T
     return torch.softmax(logits.float(), dim=1)
 
 
-def _normalised(collected: Tensor, coverage: Tensor) -> npt.NDArray[np.float16]:
+def _normalised(collected: Tensor, coverage: Tensor) -> Tensor:
+    """(classes, K, J, I) float32 probabilities in the host's memory."""
     was_seen = coverage > 0
     collected /= coverage.clamp_min(1e-12)
     collected[0][~was_seen] = 1.0
-    return cast(npt.NDArray[np.float16], collected.half().cpu().numpy())
+    return collected.cpu()
 
 
 def _in_batches(boxes: Sequence[Box], size: int) -> Iterator[Sequence[Box]]:
@@ -231,11 +227,3 @@ def _release(network: nn.Module) -> None:
     network.to("cpu")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _describe(old: Placement, new: Placement) -> str:
-    if new.device != old.device:
-        return f"The device {old.device.type} failed or ran out of memory; the CPU takes over."
-    if new.collects_on_host and not old.collects_on_host:
-        return "The GPU ran out of memory; results are collected in the computer's memory."
-    return f"Memory ran out; the batch was reduced from {old.batch} to {new.batch} windows."

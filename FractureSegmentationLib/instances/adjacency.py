@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.windows import another_label_near
-from FractureSegmentationLib.types import FloatArray, LabelArray, Spacing
+from FractureSegmentationLib.instances.windows import another_label_near, bounding_box
+from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
 
 Pair = tuple[int, int]
 """Two region labels, the smaller one first."""
@@ -67,15 +67,16 @@ def touches(
         weight: (K, J, I) probability that the voxel is bone at all, 0 to 1.
         spacing_mm: voxel size along (k, j, i), in mm.
     """
-    if int(regions.max(initial=0)) < 2:
+    box = _box_of_partings(regions)
+    if box is None:
         return {}
-    padded = np.pad(regions, 1)
+    padded = np.pad(regions[box], 1)
     here = np.flatnonzero(another_label_near(padded, 1))
     # Voxels beside another region are a small part of the bone; only they are looked at.
     edge = _Edge(
         labels=padded.ravel(),
-        separation=np.pad(separation, 1).ravel(),
-        weight=np.pad(weight, 1).ravel(),
+        separation=np.pad(separation[box], 1).ravel(),
+        weight=np.pad(weight[box], 1).ravel(),
         here=here,
     )
     steps = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
@@ -90,6 +91,14 @@ def touches(
         area_mm2 = voxel_mm3 / spacing_mm[offset.index(1)] if is_face else corner_mm2
         edge.measure(int(np.dot(offset, steps)), area_mm2, faces if is_face else corners)
     return {**corners, **faces}
+
+
+def _box_of_partings(regions: LabelArray) -> Box | None:
+    """Where regions can touch: beside all but the largest, one of two is always among those."""
+    sizes = np.bincount(regions[regions != 0])
+    if np.count_nonzero(sizes) < 2:
+        return None
+    return bounding_box((regions != 0) & (regions != sizes.argmax()), margin=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

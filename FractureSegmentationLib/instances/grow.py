@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 
 from FractureSegmentationLib.types import FloatArray, LabelArray, MaskArray, Spacing
 
@@ -14,25 +13,6 @@ _TOLERANCE_MM = 1e-4
 
 _Indices = npt.NDArray[np.int64]
 _Flat = npt.NDArray[np.float32]
-
-
-def grow_nearest(seeds: LabelArray, bone: MaskArray, spacing_mm: Spacing) -> npt.NDArray[np.uint32]:
-    """Give every bone voxel the label of the seed nearest to it in a straight line.
-
-    Args:
-        seeds: (K, J, I) one label per seed, 0 elsewhere.
-        bone: (K, J, I) the bone to divide.
-        spacing_mm: voxel size along (k, j, i), in mm.
-
-    Returns:
-        (K, J, I) labels, 0 outside `bone`; all 0 where there is no seed.
-    """
-    if not seeds.any():
-        return np.zeros(bone.shape, np.uint32)
-    nearest = distance_transform_edt(
-        seeds == 0, sampling=spacing_mm, return_distances=False, return_indices=True
-    )
-    return np.where(bone, seeds[tuple(nearest)], 0).astype(np.uint32)
 
 
 def grow_geodesic(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import find_objects
 
-from FractureSegmentationLib.instances.adjacency import touches
+from FractureSegmentationLib.instances.adjacency import Pair, touches
 from FractureSegmentationLib.instances.depth import distance_to_mm
 from FractureSegmentationLib.instances.merge import neck
 from FractureSegmentationLib.instances.result import Interface
@@ -32,8 +33,10 @@ def describe_interfaces(
     """
     if int(labels.max(initial=0)) < 2:
         return ()
-    sizes_mm3 = np.bincount(labels.ravel()) * float(np.prod(spacing_mm))
     partings = touches(labels, separation, foreground, spacing_mm)
+    sizes_mm3 = np.bincount(labels[labels != 0]) * float(np.prod(spacing_mm))
+    boxes = find_objects(labels)
+    margin = int(reach_mm / min(spacing_mm)) + 2
     return tuple(
         Interface(
             a=a,
@@ -41,7 +44,14 @@ def describe_interfaces(
             area_mm2=touch.face_mm2,
             contact_area_mm2=touch.contact_mm2,
             support=touch.support,
-            mean_contact=_mean_close_by(labels, a, b, contact, spacing_mm, reach_mm),
+            mean_contact=_mean_close_by(
+                labels,
+                (a, b),
+                _meeting_box(labels, (a, b), (boxes[a - 1], boxes[b - 1]), margin),
+                contact,
+                spacing_mm,
+                reach_mm,
+            ),
             neck=neck(touch, float(min(sizes_mm3[a], sizes_mm3[b]))),
         )
         for (a, b), touch in sorted(partings.items())
@@ -50,16 +60,14 @@ def describe_interfaces(
 
 def _mean_close_by(
     labels: LabelArray,
-    a: int,
-    b: int,
+    pair: Pair,
+    box: Box,
     contact: FloatArray,
     spacing_mm: Spacing,
     reach_mm: float,
 ) -> float:
     """Mean over the voxels of both fragments at most `reach_mm` from one on the interface."""
-    box = _shared_box(labels == a, labels == b, int(reach_mm / min(spacing_mm)) + 2)
-    part = labels[box]
-    is_a, is_b = part == a, part == b
+    is_a, is_b = (labels[box] == label for label in pair)
     on_interface = (is_a & _beside(is_b)) | (is_b & _beside(is_a))
     distance_mm = distance_to_mm(on_interface, spacing_mm, reach_mm + max(spacing_mm))
     close = (is_a | is_b) & (distance_mm <= reach_mm)
@@ -71,9 +79,22 @@ def _beside(mask: MaskArray) -> MaskArray:
     return near
 
 
-def _shared_box(a: MaskArray, b: MaskArray, margin: int) -> Box:
-    """The box in which two touching regions can meet, with a margin."""
-    box = bounding_box(_beside(a) & b, margin)
-    if box is None:
+def _meeting_box(labels: LabelArray, pair: Pair, boxes: tuple[Box, Box], margin: int) -> Box:
+    """The box in which two touching fragments meet, with a margin within the grid.
+
+    Only the overlap of their boxes is searched: a part of the bone, and for small fragments
+    a small one.
+    """
+    overlap = tuple(
+        slice(max(a.start, b.start, 1) - 1, min(a.stop, b.stop) + 1)
+        for a, b in zip(*boxes, strict=True)
+    )
+    is_a, is_b = (labels[overlap] == label for label in pair)
+    meeting = bounding_box(_beside(is_a) & is_b)
+    if meeting is None:
         raise ValueError("the regions do not touch")
-    return box
+    k, j, i = (
+        slice(max(at.start + side.start - margin, 0), min(at.start + side.stop + margin, count))
+        for at, side, count in zip(overlap, meeting, labels.shape, strict=True)
+    )
+    return (k, j, i)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from FractureSegmentationLib.instances.components import connected_components
-from FractureSegmentationLib.instances.grow import grow_nearest
+from FractureSegmentationLib.instances.nearest import grow_nearest
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji
 from FractureSegmentationLib.types import Box, MaskArray, Spacing
 
@@ -37,9 +37,10 @@ def connected_pieces(mask: MaskArray, spacing_mm: Spacing) -> tuple[Piece, ...]:
     """The connected pieces of `mask`, largest first."""
     found = connected_components(mask, 26)
     voxel_mm3 = float(np.prod(spacing_mm))
+    centroids = found.centroids()
     pieces = []
     for label in range(1, found.count + 1):
-        k, j, i = (float(c) for c in found.centroids[label])
+        k, j, i = (float(c) for c in centroids[label])
         box = found.boxes[label]
         pieces.append(
             Piece(

@@ -10,13 +10,14 @@ import numpy.typing as npt
 from FractureSegmentationLib.instances.adjacency import touches
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence, Probability
-from FractureSegmentationLib.instances.grow import grow_geodesic, grow_nearest
+from FractureSegmentationLib.instances.grow import grow_geodesic
 from FractureSegmentationLib.instances.interfaces import describe_interfaces
 from FractureSegmentationLib.instances.merge import (
     RegionGraph,
     join_touching_crumbs,
     merge_unsupported,
 )
+from FractureSegmentationLib.instances.nearest import grow_nearest
 from FractureSegmentationLib.instances.pieces import join_small_pieces, label_unreached
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
@@ -129,7 +130,7 @@ def _finished(
     config: RecoveryConfig,
 ) -> Recovery:
     """Number by volume and describe."""
-    labels, order = _by_volume(regions)
+    labels, order = _by_volume(regions, evidence.voxels)
     return Recovery(
         labels=labels,
         joined=tuple(replace(piece, into=int(order[piece.into])) for piece in joined),
@@ -147,16 +148,21 @@ def _finished(
     )
 
 
-def _by_volume(regions: _Regions) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+def _by_volume(
+    regions: _Regions, voxels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
     """Labels 1..n by falling volume, and the new label per old one."""
-    sizes = np.bincount(regions.ravel())
+    old = regions.reshape(-1)[voxels]
+    sizes = np.bincount(old)
     sizes[0] = 0
     ranked = np.argsort(-sizes, kind="stable")[: int((sizes > 0).sum())]
     if ranked.size > np.iinfo(np.uint16).max:
         raise ValueError(f"{ranked.size} fragments in one bone are more than labels can number")
     order = np.zeros(sizes.size, np.uint16)
     order[ranked] = np.arange(1, ranked.size + 1)
-    return order[regions], order
+    labels = np.zeros(regions.shape, np.uint16)
+    labels.reshape(-1)[voxels] = order[old]
+    return labels, order
 
 
 def _moved(found: Recovery, corner: tuple[int, ...]) -> Recovery:

@@ -9,8 +9,8 @@ import numpy as np
 from FractureSegmentationLib.instances.depth import label_depth_mm
 from FractureSegmentationLib.instances.pieces import Piece, connected_pieces
 from FractureSegmentationLib.instances.result import PointKji, UnseparatedFracture
-from FractureSegmentationLib.instances.windows import another_label_near
-from FractureSegmentationLib.types import FloatArray, LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.instances.windows import another_label_near, bounding_box
+from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, Spacing
 
 _LEVEL = 0.5
 _CLEARANCE_MM = 5.0
@@ -31,20 +31,24 @@ def unseparated_fractures(
         Largest first.
     """
     suspect = (contact >= _LEVEL) & (labels > 0)
-    if not suspect.any():
+    reach = [math.ceil(_CLEARANCE_MM / s) for s in spacing_mm]
+    box = bounding_box(suspect, margin=max(reach))
+    if box is None:
         return ()
+    labels, suspect = labels[box], suspect[box]
     if int(labels.max()) > 1:
-        k, j, i = (math.ceil(_CLEARANCE_MM / s) for s in spacing_mm)
-        suspect &= ~another_label_near(labels, (k, j, i))
+        suspect &= ~another_label_near(labels, (reach[0], reach[1], reach[2]))
     found = []
     for label in np.unique(labels[suspect]).tolist():
         for piece in connected_pieces(suspect & (labels == label), spacing_mm):
+            # A sheet is at least a voxel thick, so most specks need not be measured.
+            if piece.volume_mm3 < min_area_mm2 * min(spacing_mm):
+                continue
             area_mm2 = sheet_area_mm2(piece.mask, spacing_mm)
             if area_mm2 >= min_area_mm2:
+                centre = _voxel_at_centre(piece, box)
                 found.append(
-                    UnseparatedFracture(
-                        label=label, area_mm2=area_mm2, centroid_kji=_voxel_at_centre(piece)
-                    )
+                    UnseparatedFracture(label=label, area_mm2=area_mm2, centroid_kji=centre)
                 )
     return tuple(sorted(found, key=lambda fracture: -fracture.area_mm2))
 
@@ -63,9 +67,14 @@ def sheet_area_mm2(mask: MaskArray, spacing_mm: Spacing) -> float:
     return float(np.prod(spacing_mm)) * int(mask.sum()) / thickness_mm
 
 
-def _voxel_at_centre(piece: Piece) -> PointKji:
-    """The voxel of the piece nearest to its centroid: a curved sheet's centroid may lie outside."""
+def _voxel_at_centre(piece: Piece, corner: Box) -> PointKji:
+    """The voxel of the piece nearest to its centroid: a curved sheet's centroid may lie outside.
+
+    `corner` is where the grid of the piece begins.
+    """
     voxels = np.argwhere(piece.mask) + [b.start for b in piece.box]
     gaps = np.square(voxels - np.asarray(piece.centroid_kji)).sum(axis=1)
-    k, j, i = (float(v) for v in voxels[int(gaps.argmin())])
+    k, j, i = (
+        float(v + at.start) for v, at in zip(voxels[int(gaps.argmin())], corner, strict=True)
+    )
     return (k, j, i)

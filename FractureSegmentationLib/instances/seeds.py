@@ -13,7 +13,7 @@ from FractureSegmentationLib.instances.components import (
     label_components,
 )
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.depth import distance_to_mm, label_depth_mm
+from FractureSegmentationLib.instances.depth import label_depth_mm, within_mm
 from FractureSegmentationLib.instances.evidence import Evidence
 from FractureSegmentationLib.instances.grow import grow_geodesic
 from FractureSegmentationLib.instances.windows import bounding_box
@@ -31,9 +31,9 @@ def paper_seeds(evidence: Evidence, config: RecoveryConfig) -> SeedLabels:
     Returns:
         (K, J, I) seed labels 1..n, 0 elsewhere.
     """
-    interior = evidence.interior_mask()
-    far = _is_far_from(evidence.contact_class(), evidence.spacing_mm, config.paper_dilation_mm)
-    return _long_components(interior & far, evidence.spacing_mm, config.min_diameter_mm, 1, 26)
+    dilated = within_mm(evidence.contact_class(), evidence.spacing_mm, config.paper_dilation_mm)
+    core = evidence.interior_mask() & ~dilated
+    return _long_components(core, evidence.spacing_mm, config.min_diameter_mm, 1, 26)
 
 
 def hierarchical_seeds(evidence: Evidence, config: RecoveryConfig) -> SeedLabels:
@@ -51,13 +51,12 @@ def hierarchical_seeds(evidence: Evidence, config: RecoveryConfig) -> SeedLabels
     interior = evidence.interior_mask()
     spacing_mm = evidence.spacing_mm
     is_contact = evidence.contact >= max(config.contact_level, 1e-6)
-    distance_mm = _distance_near(is_contact, spacing_mm, config.levels_mm[0])
-    first = interior & (distance_mm > config.levels_mm[0])
+    first = interior & ~within_mm(is_contact, spacing_mm, config.levels_mm[0])
     min_voxels = config.voxels(config.min_seed_mm3, spacing_mm)
     seeds = _long_components(first, spacing_mm, config.min_diameter_mm, min_voxels, 6)
     min_open_voxels = config.voxels(config.min_open_seed_mm3, spacing_mm)
     for level_mm in config.levels_mm[1:]:
-        core = interior & (distance_mm > level_mm)
+        core = interior & ~within_mm(is_contact, spacing_mm, level_mm)
         seeds = _flooded(seeds, core, spacing_mm)
         seeds = _with_seedless(seeds, core & (seeds == 0), interior, min_open_voxels)
     core = interior | _rim(is_contact, spacing_mm, config.min_wall_mm / 2.0)
@@ -109,21 +108,6 @@ def _long_components(
         if diagonal_mm >= min_diameter_mm and found.sizes[label] >= min_voxels:
             kept += 1
             lookup[label] = kept
-    return np.asarray(lookup[found.labels])
-
-
-def _is_far_from(mask: MaskArray, spacing_mm: Spacing, reach_mm: float) -> MaskArray:
-    return _distance_near(mask, spacing_mm, reach_mm) > reach_mm
-
-
-def _distance_near(
-    mask: MaskArray, spacing_mm: Spacing, reach_mm: float
-) -> npt.NDArray[np.float32]:
-    """Distance to `mask`, exact up to `reach_mm`, infinite beyond; only the box around is read."""
-    distance = np.full(mask.shape, np.inf, np.float32)
-    limit_mm = reach_mm + 2.0 * max(spacing_mm)
-    box = bounding_box(mask, margin=int(limit_mm / min(spacing_mm)) + 1)
-    if box is not None:
-        near = distance_to_mm(mask[box], spacing_mm, limit_mm)
-        distance[box] = np.where(near < limit_mm, near, np.inf)
-    return distance
+    seeds = found.labels
+    seeds[core] = lookup[seeds[core]]
+    return seeds

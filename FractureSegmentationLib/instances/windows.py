@@ -37,6 +37,8 @@ def another_label_near(labels: LabelArray, radius: Shape | int) -> MaskArray:
         labels: (K, J, I) labels, 0 = background.
         radius: voxels to either side, one number or one per axis.
     """
+    if labels.dtype != np.uint8 and 0 <= labels.min(initial=0) <= labels.max(initial=0) < 255:
+        labels = labels.astype(np.uint8)  # every pass is over memory, of which this is less
     nothing = np.iinfo(labels.dtype).max
     greatest = window_maximum(labels, radius)
     least = window_minimum(np.where(labels == 0, nothing, labels).astype(labels.dtype), radius)

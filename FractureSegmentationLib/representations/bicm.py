@@ -129,12 +129,14 @@ def contact_mask(fragments: LabelArray, window_voxels: int = 7) -> MaskArray:
 
 def _compact(fragments: LabelArray) -> LabelArray:
     """The same partition with the smallest labels; bytes make every later pass twice as fast."""
-    top = int(fragments.max())
-    present = np.flatnonzero(np.bincount(fragments.ravel(), minlength=top + 1))
-    present = present[present > 0]
-    lookup: LabelArray = np.zeros(top + 1, np.uint8 if present.size < 255 else np.uint16)
+    is_bone = fragments != 0
+    values = fragments[is_bone]
+    present = np.flatnonzero(np.bincount(values))
+    lookup: LabelArray = np.zeros(present[-1] + 1, np.uint8 if present.size < 255 else np.uint16)
     lookup[present] = np.arange(1, present.size + 1)
-    return lookup[fragments]
+    compact: LabelArray = np.zeros(fragments.shape, lookup.dtype)
+    compact[is_bone] = lookup[values]
+    return compact
 
 
 def _contact(compact: LabelArray, window_voxels: int) -> MaskArray:

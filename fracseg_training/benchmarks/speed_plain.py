@@ -106,7 +106,8 @@ def plain_contact(fragments: LabelArray, window_voxels: int) -> MaskArray:
         part = tuple(slice(o, o + n) for o, n in zip(offset, fragments.shape, strict=True))
         neighbour = padded[part]
         is_contact |= (neighbour != 0) & (neighbour != fragments)
-    return is_contact & (fragments != 0)
+    is_contact &= fragments != 0
+    return is_contact
 
 
 def plain_encoding(

@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 _PATIENT = click.Path(exists=True, file_okay=False, path_type=Path)
+SPEED_PARTS = ("recovery", "encoding", "growth", "predictor", "padding", "avx2")
 
 
 @click.group()
@@ -90,3 +91,29 @@ def auto(label_map: Path, names: Path, count: int, seed: int, device: str) -> No
     bone = sum(row[0] for row in rows) / len(rows)
     fragment = sum(row[1] for row in rows) / len(rows)
     click.echo(f"mean bone Dice {bone:.3f}, mean fragment IoU {fragment:.3f} over {len(rows)} CTs")
+
+
+@benchmark.command()
+@click.argument("data_dir", type=_PATIENT)
+@click.option("--part", "parts", multiple=True, type=click.Choice(SPEED_PARTS), help="Only this.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Pairs.")
+@click.option("--network-maps", is_flag=True, help="Recover from maps of the shipped weights.")
+def speed(
+    data_dir: Path, parts: tuple[str, ...], threads: int, repeats: int, network_maps: bool
+) -> None:
+    """Speed on the patients in DATA_DIR, as ratios that are measured in pairs.
+
+    With one thread, processor time is measured, in which other programs do not count.
+    """
+    from fracseg_training.benchmarks.speed import speed_rows
+    from fracseg_training.benchmarks.speed_rows import SpeedSettings
+
+    settings = SpeedSettings(
+        data=data_dir, threads=threads, repeats=repeats, uses_network_maps=network_maps
+    )
+    missed = 0
+    for row in speed_rows(settings, parts):
+        click.echo(row.line())
+        missed += row.is_met is False
+    click.echo("all targets met" if not missed else f"{missed} target(s) missed")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, RunCancelledError
 from FractureSegmentationLib.inference.device import Precision
-from FractureSegmentationLib.inference.predictor import Placement, Predictor
+from FractureSegmentationLib.inference.placement import Placement
+from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.progress import Event, Progress
 from FractureSegmentationLib.types import Shape
@@ -221,3 +222,14 @@ def test_bfloat16_gives_the_probabilities_of_float32_within_its_rounding(
 def test_padding_must_be_given_for_every_channel(logits: np.ndarray) -> None:
     with pytest.raises(ValueError, match="padding"):
         a_predictor(Sign(), padding=(0.0, 1.0)).predict(logits, np.ones(logits.shape[1:], bool))
+
+
+@pytest.mark.parametrize(("side", "batch"), [(64, 2), (65, 1)])
+def test_a_processor_takes_two_small_windows_at_a_time_and_large_ones_singly(
+    side: int, batch: int
+) -> None:
+    plan = WindowPlan(patch=(side, side, side), overlap=0.5, padding=(0.0,))
+
+    predictor = Predictor(nn.Conv3d(1, 2, 1), plan, device="cpu", precision="fp32")
+
+    assert predictor.placement.batch == batch

@@ -18,8 +18,8 @@ def test_components_carry_sizes_boxes_and_centres() -> None:
     assert found.count == 2
     assert found.sizes.tolist() == [57, 2, 1]
     assert found.boxes[1] == (slice(0, 1), slice(0, 1), slice(0, 2))
-    np.testing.assert_allclose(found.centroids[1], (0.0, 0.0, 0.5))
-    np.testing.assert_allclose(found.centroids[2], (2.0, 3.0, 4.0))
+    np.testing.assert_allclose(found.centroids()[1], (0.0, 0.0, 0.5))
+    np.testing.assert_allclose(found.centroids()[2], (2.0, 3.0, 4.0))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from scipy.ndimage import (
     minimum_filter,
 )
 
-from FractureSegmentationLib.instances.grow import grow_geodesic, grow_nearest
+from FractureSegmentationLib.instances.grow import grow_geodesic
+from FractureSegmentationLib.instances.nearest import grow_nearest
 
 
 def test_voxel_joins_the_seed_nearest_in_millimetres_not_in_voxels() -> None:
