@@ -37,8 +37,9 @@ class RecoveryConfig:
         merge_support_small: the same for small ones, which must be better supported.
         small_mm3: a fragment up to this volume is small.
         large_mm3: a fragment from this volume is large; between, the share is interpolated.
-        min_neck: neighbours are merged only if the unsupported part of their interface is at least
-            this share of the smaller one's volume^(2/3): a stray voxel is no bridge.
+        min_neck: neighbours of which neither is small are merged only if the unsupported part of
+            their interface is at least this share of the smaller one's volume^(2/3): a stray voxel
+            is no bridge.
         min_fragment_mm3: a touching fragment below this joins its least separated neighbour.
         min_piece_mm3: a disconnected piece below this joins the nearest fragment. Specks of the
             masks of real bones measure up to 98 mm³, the smallest true fragment 168 mm³.
@@ -48,7 +49,7 @@ class RecoveryConfig:
     mode: RecoveryMode = "hierarchical"
     paper_dilation_mm: float = 5.0
     min_diameter_mm: float = 5.0
-    levels_mm: tuple[float, ...] = (3.0, 2.0, 1.0, 0.0)
+    levels_mm: tuple[float, ...] = (8.0, 5.0, 3.0, 2.0, 1.0, 0.0)
     contact_level: float = 0.1
     min_seed_mm3: float = 30.0
     min_open_seed_mm3: float = 150.0
@@ -57,8 +58,8 @@ class RecoveryConfig:
     support_reach_mm: float = 0.0
     interface_reach_mm: float = 1.5
     deep_boundary_mm: float = 3.0
-    merge_support: float = 0.35
-    merge_support_small: float = 0.8
+    merge_support: float = 0.28
+    merge_support_small: float = 0.9
     small_mm3: float = 3_000.0
     large_mm3: float = 30_000.0
     min_neck: float = 0.02

@@ -35,6 +35,33 @@ def grow_geodesic(
     Raises:
         ValueError: the grids differ, or a slowness in the bone is not positive.
     """
+    return _run_front(seeds, bone, slowness, spacing_mm).labels()
+
+
+def arrival_times(
+    seeds: MaskArray, bone: MaskArray, slowness: FloatArray, spacing_mm: Spacing
+) -> _Flat:
+    """When the front that starts from all seeds at once arrives at each bone voxel.
+
+    Args:
+        seeds: (K, J, I) where the front starts; what lies outside `bone` is not used.
+        bone: (K, J, I) the bone; the front stays in it and moves across faces of voxels.
+        slowness: (K, J, I) time per mm, positive.
+        spacing_mm: voxel size along (k, j, i), in mm.
+
+    Returns:
+        (K, J, I) times; 0 at the seeds, infinite outside `bone` and where the front never arrives.
+
+    Raises:
+        ValueError: the grids differ, or a slowness in the bone is not positive.
+    """
+    front = _run_front(seeds.astype(np.uint32), bone, slowness, spacing_mm)
+    return front.arrival.reshape(front.shape)[1:-1, 1:-1, 1:-1]
+
+
+def _run_front(
+    seeds: LabelArray, bone: MaskArray, slowness: FloatArray, spacing_mm: Spacing
+) -> _Front:
     if not seeds.shape == bone.shape == slowness.shape:
         raise ValueError(
             f"seeds {seeds.shape}, bone {bone.shape}, slowness {slowness.shape}: one grid needed"
@@ -43,7 +70,7 @@ def grow_geodesic(
         raise ValueError("slowness must be positive inside the bone")
     front = _Front.start(seeds, bone, slowness, spacing_mm)
     front.run()
-    return front.labels()
+    return front
 
 
 @dataclass(slots=True, eq=False)

@@ -61,18 +61,18 @@ class RegionGraph:
 
 
 def merge_unsupported(graph: RegionGraph, config: RecoveryConfig) -> None:
-    """Merge neighbours whose interface contact does not support, widest bridge first, in place.
+    """Merge neighbours whose interface contact does not support, the clearest case first, in place.
 
-    The order matters: parts of one fragment are put together before the short, noisy stretches
-    that each shares with the fragment across the fracture are judged, so that they are judged as
-    one interface.
+    Clear is a wide interface with much less contact than it needs. The order matters: parts of one
+    fragment are put together before the interface that each shares with the fragment across the
+    fracture is judged, so that it is judged as one, and as that of a large fragment.
     """
     while True:
         best: tuple[float, int, int] | None = None
         for a in graph.labels:
             for b, touch in graph.neighbours(a).items():
-                if a < b and _is_bridged(graph, a, b, touch, config):
-                    candidate = (touch.unsupported_mm2, -a, -b)
+                if a < b and (lacking := _lacking_mm2(graph, a, b, touch, config)) > 0.0:
+                    candidate = (lacking, -a, -b)
                     best = candidate if best is None else max(best, candidate)
         if best is None:
             return
@@ -106,7 +106,9 @@ def neck(touch: Touch, smaller_mm3: float) -> float:
     return touch.unsupported_mm2 / float(np.cbrt(max(smaller_mm3, 1e-9))) ** 2
 
 
-def _is_bridged(graph: RegionGraph, a: int, b: int, touch: Touch, config: RecoveryConfig) -> bool:
+def _lacking_mm2(graph: RegionGraph, a: int, b: int, touch: Touch, config: RecoveryConfig) -> float:
+    """Area of contact that two neighbours lack to stay apart; 0 where they do."""
     smaller_mm3 = min(graph.volume_mm3(a), graph.volume_mm3(b))
-    is_unsupported = touch.support < config.required_support(smaller_mm3)
-    return is_unsupported and neck(touch, smaller_mm3) >= config.min_neck
+    lacking = config.required_support(smaller_mm3) - touch.support
+    is_stray = smaller_mm3 > config.small_mm3 and neck(touch, smaller_mm3) < config.min_neck
+    return 0.0 if is_stray else max(0.0, lacking) * touch.area_mm2

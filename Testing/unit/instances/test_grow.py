@@ -13,7 +13,7 @@ from scipy.ndimage import (
     minimum_filter,
 )
 
-from FractureSegmentationLib.instances.grow import grow_geodesic
+from FractureSegmentationLib.instances.grow import arrival_times, grow_geodesic
 from FractureSegmentationLib.instances.nearest import grow_nearest
 
 
@@ -137,3 +137,14 @@ def test_growth_agrees_with_one_fast_march_per_seed(
     for label in range(1, count + 1):
         beside |= binary_dilation(expected == label, cube) & reached & (expected != label)
     assert not (differ & ~beside).any()
+
+
+def test_arrival_is_path_length_times_slowness_and_infinite_where_no_front_comes() -> None:
+    """Along a row of 2 mm voxels, the third twice as slow: 0, 2, 2 + 4, and beyond a gap never."""
+    bone = np.array([1, 1, 1, 0, 1], bool).reshape(1, 1, 5)
+    slowness = np.array([1.0, 1.0, 2.0, 1.0, 1.0]).reshape(1, 1, 5)
+    seeds = np.array([1, 0, 0, 0, 0], bool).reshape(1, 1, 5)
+
+    times = arrival_times(seeds, bone, slowness, (1.0, 1.0, 2.0))
+
+    assert times.ravel().tolist() == [0.0, 2.0, 6.0, np.inf, np.inf]

@@ -83,3 +83,29 @@ def test_merging_keeps_the_label_of_the_larger_region() -> None:
     assert graph.merge(1, 2) == 2
     assert graph.final_label(1) == 2
     assert graph.neighbours(2) == {}
+
+
+def test_parts_of_one_fragment_join_before_the_wider_fracture_between_large_ones_is_judged() -> (
+    None
+):
+    """Support needed: 0.5 from 5,000 mm³, so 0.5 for all. Parts 2 and 3 lack 0.4 x 500 = 200 mm² of
+    contact and join first. 1 and 2, over 3,000 mm² with 0.46, lack 120; 1 and the joined fragment
+    have (3,000 x 0.46 + 1,000 x 0.66) / 4,000 = 0.51 and stay apart."""
+    graph = RegionGraph(
+        {1: 9e4, 2: 2e4, 3: 1e4},
+        {(2, 3): touch(500.0, 0.1), (1, 2): touch(3000.0, 0.46), (1, 3): touch(1000.0, 0.66)},
+    )
+
+    merge_unsupported(graph, CONFIG)
+
+    assert graph.labels == (1, 2)
+    assert graph.final_label(3) == 2
+
+
+def test_a_small_region_that_hangs_on_by_a_corner_without_contact_is_no_fragment() -> None:
+    """0.2 mm² is far below 2 % of 400^(2/3) = 54 mm², but 400 mm³ are small."""
+    graph = RegionGraph({1: 9e4, 2: 4e2}, {(1, 2): touch(0.2, 0.17)})
+
+    merge_unsupported(graph, CONFIG)
+
+    assert graph.labels == (1,)
