@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
@@ -13,6 +13,16 @@ from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.volume import LabelVolume
 
 BoneFinder = Literal["auto", "threshold", "totalsegmentator"]
+PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def finder_named(text: str) -> BoneFinder | None:
+    """The way to find bones that is called so; None if none is."""
+    for finder in get_args(BoneFinder):
+        if text == finder:
+            way: BoneFinder = finder
+            return way
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,7 +51,7 @@ class SegmentSettings:
     model: Path | None = None
     bones_model: Path | None = None
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: PrecisionChoice = "auto"
     numbering: Numbering = FRACSEG
     recovery: RecoveryConfig | None = None
     keeps_maps: bool = False

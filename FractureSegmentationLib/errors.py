@@ -80,6 +80,15 @@ def memory_problem() -> EnvironmentProblemError:
     )
 
 
+def as_problem(error: BaseException) -> FracSegError:
+    """What the user is told of any failure; of a bug, neither a path nor a patient."""
+    if isinstance(error, FracSegError):
+        return error
+    if isinstance(error, MemoryError):
+        return memory_problem()
+    return FracSegError(unexpected_message(error), DEBUG_REMEDY)
+
+
 DEBUG_REMEDY = "Run again with FRACSEG_DEBUG=1 and report what it prints."
 
 

@@ -13,20 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.mesh_smoothing import cone_volumes, smoothed, with_chips_kept
+from FractureSegmentationLib.mesh_smoothing import (
+    Points,
+    Triangles,
+    cone_volumes,
+    smoothed,
+    with_chips_kept,
+)
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import Box, MaskArray
 from FractureSegmentationLib.volume import LabelVolume
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
-
-Points = npt.NDArray[np.float64]
-Triangles = npt.NDArray[np.int64]
 
 STL_HEADER = b"FractureSegmentation surface. SPACE=LPS. UNIT=mm"
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from FractureSegmentationLib import __version__
 from FractureSegmentationLib.anatomy.naming import Segment, fragment_segment
+from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
 from FractureSegmentationLib.io.report import geometry_entry, write_report
 from FractureSegmentationLib.io.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.io.sitk import write_volume
@@ -49,7 +50,7 @@ def write_result(
     """
     begin = clock()
     seconds = dict(result.facts.seconds)
-    write_volume(folder / "fragments.nii.gz", result.fragments)
+    write_volume(folder / FRAGMENTS_NAME, result.fragments)
     progress.report(0.15)
     write_seg_nrrd(folder / "fragments.seg.nrrd", result.fragments, _segments(result))
     progress.report(0.3)
@@ -81,9 +82,9 @@ def _write_preview(
         write_preview(path, result.ct.volume, result.fragments, surfaces, result.numbering)
     except OSError:
         raise
-    except Exception:
+    except Exception as error:
         path.unlink(missing_ok=True)
-        progress.warn("The preview picture could not be drawn.")
+        progress.warn(f"The preview picture could not be drawn ({type(error).__name__}).")
 
 
 def _segments(result: SegmentResult) -> list[Segment]:

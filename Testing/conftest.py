@@ -43,6 +43,16 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained fragment model, for FRACSEG_MODELS; no test may change it."""
+    from Testing.tiny_cases import write_tiny_model  # torch stays unloaded until here
+
+    folder = tmp_path_factory.mktemp("models")
+    write_tiny_model(folder)
+    return folder
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A generator that starts alike in every test."""

@@ -1,8 +1,8 @@
 """A training run: what is trained, how far it is, and its folder, from which it goes on exactly.
 
 The folder holds `checkpoint.pt` and `log.csv`, one row per step. Killing the process at any moment
-costs at most the steps since the last checkpoint. What a step computes is the caller's: TPC-Net
-and the bone networks differ in that alone.
+costs at most the steps since the last checkpoint. What a step computes is left to subclasses:
+TPC-Net and the bone networks differ in that alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import csv
 import time
+from abc import ABC, abstractmethod
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import torch
@@ -20,6 +22,17 @@ from FractureSegmentationLib.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+CHECKPOINT_ERRORS = (
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    EOFError,
+    OSError,
+    UnpicklingError,
+)
+"""What PyTorch raises of a file that is cut off, damaged, or of another program or network."""
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -51,8 +64,13 @@ class Schedule(Protocol):
         """Learning rate of a step, counted from 0."""
 
 
-class TrainingRun(Generic[_Network]):
+class TrainingRun(ABC, Generic[_Network]):
     """Network, moving average, optimiser and step of one run.
+
+    Attributes:
+        network: the network in training.
+        averaged: the moving average of its weights: what is saved as the model.
+        step: steps taken.
 
     Args:
         network: what is trained, with its initial weights.
@@ -85,7 +103,6 @@ class TrainingRun(Generic[_Network]):
 
     def train(
         self,
-        take_step: Callable[[int], dict[str, float]],
         *,
         until: int | None = None,
         checkpoint_seconds: float = 180.0,
@@ -95,8 +112,6 @@ class TrainingRun(Generic[_Network]):
         """Train up to the last step, with a checkpoint every so many seconds and at the end.
 
         Args:
-            take_step: makes the batch of the step it is given, hands its loss to `descend` and
-                returns what the log keeps of it.
             until: stop after this step instead; the schedule stays that of the whole run.
             checkpoint_seconds: longest time between two checkpoints.
             clock: seconds; read around every step.
@@ -111,7 +126,7 @@ class TrainingRun(Generic[_Network]):
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
             self.network.train()
-            measured = take_step(self.step)
+            measured = self._take_step(self.step)
             self._average()
             self.step += 1
             row = {"step": self.step, **measured, "learning_rate": rate, "seconds": clock() - began}
@@ -123,7 +138,11 @@ class TrainingRun(Generic[_Network]):
                 saved = clock()
         self.save()
 
-    def descend(self, loss: Tensor) -> None:
+    @abstractmethod
+    def _take_step(self, step: int) -> dict[str, float]:
+        """Make the batch of a step, hand its loss to `_descend`; return what the log keeps."""
+
+    def _descend(self, loss: Tensor) -> None:
         """Change the weights by the gradient of a scalar loss."""
         torch.autograd.backward([loss])
         nn.utils.clip_grad_norm_(self.network.parameters(), self._schedule.clip_norm)
@@ -165,9 +184,9 @@ class TrainingRun(Generic[_Network]):
             self.averaged.load_state_dict(state["averaged"])
             self._optimiser.load_state_dict(state["optimiser"])
             self.step = int(state["step"])
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+        except CHECKPOINT_ERRORS as error:
             raise InputError(
-                "The checkpoint in the run's folder does not fit this network.",
+                "The checkpoint in the run's folder is damaged or does not fit this network.",
                 "Train into a new folder, or with the settings the run was started with.",
             ) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +14,7 @@ from FractureSegmentationLib.networks.tpc_net import TPCNet
 from FractureSegmentationLib.representations import bicm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from fracseg_training.cases import Case
@@ -35,7 +34,7 @@ LOG_FIELDS = (
 _CONTACT = bicm.CHANNELS.index("contact")
 
 
-class Trainer:
+class Trainer(TrainingRun[TPCNet]):
     """Trains one network.
 
     Args:
@@ -61,52 +60,9 @@ class Trainer:
         network = TPCNet(config.network)
         if initial is not None:
             network.load_state_dict(initial)
-        self._run = TrainingRun(network, config, folder, LOG_FIELDS)
+        super().__init__(network, config, folder, LOG_FIELDS)
 
-    @property
-    def network(self) -> TPCNet:
-        """The network in training."""
-        return self._run.network
-
-    @property
-    def averaged(self) -> TPCNet:
-        """The moving average of its weights: what is saved as the model."""
-        return self._run.averaged
-
-    @property
-    def step(self) -> int:
-        """Steps taken."""
-        return self._run.step
-
-    def train(
-        self,
-        *,
-        until: int | None = None,
-        checkpoint_seconds: float = 180.0,
-        clock: Callable[[], float] = time.monotonic,
-        on_step: Callable[[dict[str, float]], None] | None = None,
-    ) -> None:
-        """Train up to the last step, with a checkpoint every so many seconds and at the end.
-
-        Args:
-            until: stop after this step instead; the schedule stays that of the whole run.
-            checkpoint_seconds: longest time between two checkpoints.
-            clock: seconds; read around every step.
-            on_step: called with the log row of every step.
-        """
-        self._run.train(
-            self._one_step,
-            until=until,
-            checkpoint_seconds=checkpoint_seconds,
-            clock=clock,
-            on_step=on_step,
-        )
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        self._run.save()
-
-    def _one_step(self, step: int) -> dict[str, float]:
+    def _take_step(self, step: int) -> dict[str, float]:
         config = self._config
         batch = self._source.batch(step)
         # Dropout-free networks need no generator; the seed still fixes any draw a layer makes.
@@ -122,7 +78,7 @@ class Trainer:
             batch.is_fractured,
             torch.tensor(config.class_weights),
         )
-        self._run.descend(loss.total)
+        self._descend(loss.total)
         if config.network.use_memory:
             self._remember(output.embeddings.detach().float(), batch)
         return _logged(loss) | {"contact_dice": _contact_dice(output.logits, batch)}

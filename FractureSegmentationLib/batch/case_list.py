@@ -7,10 +7,9 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from FractureSegmentationLib.batch.names import folder_names
-from FractureSegmentationLib.config import BoneFinder
+from FractureSegmentationLib.config import BoneFinder, finder_named
 from FractureSegmentationLib.errors import InputError
 
 COLUMNS = ("ct", "name", "series", "bones")
@@ -65,23 +64,15 @@ def read_case_list(path: Path) -> tuple[ListedCase, ...]:
             line=line,
             ct=folder / row["ct"],
             series=row.get("series") or None,
-            bones=_bones(row.get("bones", ""), folder),
+            bones=_bones_named(row.get("bones", ""), folder),
         )
         for name, (line, row) in zip(names, rows, strict=True)
     )
 
 
-def bones_named(text: str, folder: Path) -> BoneFinder | Path:
+def _bones_named(text: str, folder: Path) -> BoneFinder | Path | None:
     """How bones are found: the name of a way, or else a label file, relative to `folder`."""
-    for finder in get_args(BoneFinder):
-        if text == finder:
-            way: BoneFinder = finder
-            return way
-    return folder / text
-
-
-def _bones(text: str, folder: Path) -> BoneFinder | Path | None:
-    return bones_named(text, folder) if text else None
+    return finder_named(text) or (folder / text if text else None)
 
 
 def _text_of(path: Path) -> str:

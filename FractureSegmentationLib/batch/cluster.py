@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from FractureSegmentationLib.batch.dealer import CaseDealer
 from FractureSegmentationLib.batch.ledger import Ledger
@@ -17,6 +17,7 @@ from FractureSegmentationLib.batch.local_workers import (
     local_workers,
     plan_for_this_machine,
 )
+from FractureSegmentationLib.config import PrecisionChoice
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.progress import CancelToken
 
@@ -137,7 +138,7 @@ def _connected(
         yield client, None
 
 
-def _settled_precision(device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
+def _settled_precision(device: str) -> PrecisionChoice:
     """What "auto" means for the processor of this machine; on a GPU every worker finds the same."""
     from FractureSegmentationLib.inference.device import choose_device, choose_precision
 

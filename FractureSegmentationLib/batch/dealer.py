@@ -9,12 +9,13 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from FractureSegmentationLib.batch.ledger import Ledger
 from FractureSegmentationLib.batch.local_workers import LocalWorkers
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, failed
 from FractureSegmentationLib.batch.worker import cancel_on_worker, run_on_worker
+from FractureSegmentationLib.config import PrecisionChoice
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.io.folder import REPORT_NAME
 from FractureSegmentationLib.io.leftovers import clear_leftovers
@@ -46,7 +47,7 @@ class CaseDealer:
         workers: LocalWorkers | None,
         *,
         retries: int,
-        precision: Literal["auto", "fp32", "bf16", "fp16"],
+        precision: PrecisionChoice,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -170,6 +171,7 @@ class CaseDealer:
             self._ledger.finish(future.result())
 
     def _ask_to_stop(self) -> None:
+        # The cluster may be gone; its workers then have nobody left to work for.
         with contextlib.suppress(Exception):
             self._client.run(cancel_on_worker, self._id, on_error="ignore")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from FractureSegmentationLib.errors import EnvironmentProblemError
+from FractureSegmentationLib.io.leftovers import remove_working_folders
 
 CORES_PER_WORKER = 4
 MEMORY_PER_WORKER_BYTES = 6 * 1024**3
@@ -128,11 +129,7 @@ class LocalWorkers:
         for number in self.process_ids():
             with contextlib.suppress(OSError):
                 os.kill(number, getattr(signal, "SIGKILL", signal.SIGTERM))
-            working = list(self._out.glob(f".*.fracseg-{number}-*"))
-            # A result that waits aside while a new one takes its name is put back at the next run.
-            if not any(folder.name.endswith("-old") for folder in working):
-                for folder in working:
-                    shutil.rmtree(folder, ignore_errors=True)
+            remove_working_folders(self._out, number)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
@@ -146,11 +143,35 @@ def local_workers(plan: WorkerPlan, out: Path) -> Iterator[LocalWorkers]:
 
     Yields:
         The workers; they listen on this machine's own address only.
+
+    Raises:
+        EnvironmentProblemError: they could not be started.
     """
     import dask
-    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed import SpecCluster
 
     scratch = Path(tempfile.mkdtemp(prefix="fracseg-"))
+    threads = {"distributed.nanny.pre-spawn-environ": plan.thread_variables()}
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        stack.enter_context(_environment_restored())
+        stack.enter_context(dask.config.set(threads))
+        try:
+            cluster = stack.enter_context(
+                SpecCluster(**_specification(plan, scratch), silence_logs="CRITICAL")
+            )
+        except (OSError, RuntimeError) as error:
+            raise EnvironmentProblemError(
+                "The workers could not be started.",
+                "Start fewer with --workers, or use fracseg segment --list.",
+            ) from error
+        yield LocalWorkers(cluster, scratch, out)
+
+
+def _specification(plan: WorkerPlan, scratch: Path) -> dict[str, Any]:
+    """What Dask is told of the scheduler and the workers."""
+    from distributed import Nanny, Scheduler
+
     shared = {"host": _HOST, "dashboard": False, "dashboard_address": f"{_HOST}:0"}
     worker = {
         **shared,
@@ -161,30 +182,17 @@ def local_workers(plan: WorkerPlan, out: Path) -> Iterator[LocalWorkers]:
         "preload": [_PRELOAD],
         "silence_logs": "CRITICAL",
     }
-    specs = {
-        number: {"cls": Nanny, "options": {**worker, "env": plan.environment(number)}}
-        for number in range(plan.count)
+    return {
+        "workers": {
+            number: {"cls": Nanny, "options": {**worker, "env": plan.environment(number)}}
+            for number in range(plan.count)
+        },
+        "scheduler": {
+            "cls": Scheduler,
+            # A case whose worker died comes back to us, who know how often it was tried.
+            "options": {**shared, "port": 0, "allowed_failures": 0},
+        },
     }
-    scheduler = {
-        "cls": Scheduler,
-        # A case whose worker died comes back to us, who know how often it was tried.
-        "options": {**shared, "port": 0, "allowed_failures": 0},
-    }
-    threads = {"distributed.nanny.pre-spawn-environ": plan.thread_variables()}
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        stack.enter_context(_environment_restored())
-        stack.enter_context(dask.config.set(threads))
-        try:
-            cluster = stack.enter_context(
-                SpecCluster(workers=specs, scheduler=scheduler, silence_logs="CRITICAL")
-            )
-        except (OSError, RuntimeError) as error:
-            raise EnvironmentProblemError(
-                "The workers could not be started.",
-                "Start fewer with --workers, or use fracseg segment --list.",
-            ) from error
-        yield LocalWorkers(cluster, scratch, out)
 
 
 @contextlib.contextmanager

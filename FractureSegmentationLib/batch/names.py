@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
+from FractureSegmentationLib.io.portable_name import is_reserved, portable_name, unused_name
+
 _LONGEST_BYTES = 80
-_ALLOWED = "._-"
-_RESERVED = frozenset(
-    {"con", "prn", "aux", "nul"}
-    | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
-)
 _OURS = frozenset({"summary.csv", "summary.json"})
 
 
@@ -31,24 +27,12 @@ def folder_names(given: Sequence[str]) -> tuple[str, ...]:
     taken = set(_OURS)
     names = []
     for number, wish in enumerate(given, start=1):
-        name = _unused(_safe(wish) or f"case-{number:03d}", taken)
+        name = unused_name(_safe(wish) or f"case-{number:03d}", taken, "-")
         taken.add(name.casefold())
         names.append(name)
     return tuple(names)
 
 
 def _safe(wish: str) -> str:
-    text = unicodedata.normalize("NFC", wish)
-    text = "".join(c if c.isalnum() or c in _ALLOWED else "_" for c in text)
-    # A leading dot hides a folder, a leading dash looks like an option; Windows drops final dots.
-    text = text.strip(_ALLOWED)
-    text = text.encode()[:_LONGEST_BYTES].decode(errors="ignore").rstrip(_ALLOWED)
-    return f"case-{text}" if text.partition(".")[0].casefold() in _RESERVED else text
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    candidate, number = name, 1
-    while candidate.casefold() in taken:
-        number += 1
-        candidate = f"{name}-{number}"
-    return candidate
+    name = portable_name(wish, _LONGEST_BYTES)
+    return f"case-{name}" if is_reserved(name) else name

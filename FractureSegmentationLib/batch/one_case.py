@@ -16,14 +16,13 @@ from typing import Any, Literal
 from FractureSegmentationLib.batch.fingerprint import request_sha256
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import (
-    DEBUG_REMEDY,
     FracSegError,
     InputError,
     OutputExistsError,
     RunCancelledError,
-    memory_problem,
-    unexpected_message,
+    as_problem,
 )
+from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
 from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.io.report import read_report
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
@@ -33,7 +32,7 @@ from FractureSegmentationLib.progress import Progress
 Clock = Callable[[], float]
 Status = Literal["waiting", "done", "failed"]
 
-_NEEDED = ("fragments.nii.gz", "fragments.seg.nrrd", "bones.nii.gz", "contact.nrrd")
+_NEEDED = (FRAGMENTS_NAME, "fragments.seg.nrrd", "bones.nii.gz", "contact.nrrd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,14 +117,10 @@ def run_case(
         return _done(job, progress, shelf, clock)
     except RunCancelledError:
         raise
-    except FracSegError as error:
-        problem = error
-    except MemoryError:
-        problem = memory_problem()
     except Exception as error:
-        if os.environ.get("FRACSEG_DEBUG"):
+        problem = as_problem(error)
+        if problem is not error and os.environ.get("FRACSEG_DEBUG"):
             traceback.print_exc()
-        problem = FracSegError(unexpected_message(error), DEBUG_REMEDY)
     return replace(
         failed(job, problem),
         seconds=clock() - begin,

@@ -16,11 +16,12 @@ from typing import Any
 from FractureSegmentationLib import __version__
 from FractureSegmentationLib.batch.one_case import CaseRecord
 from FractureSegmentationLib.errors import EnvironmentProblemError, OutputExistsError
-from FractureSegmentationLib.io.folder import REPORT_NAME
+from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY, SCHEMA_PREFIX
+from FractureSegmentationLib.io.json_object import read_json_object
 from FractureSegmentationLib.io.report import DISCLAIMER
 
 TABLE_NAME, JSON_NAME = "summary.csv", "summary.json"
-SCHEMA = "fracseg-summary/1"
+SCHEMA = f"{SCHEMA_PREFIX}-summary/1"
 """Raised when a key or a column changes its meaning or goes; new ones do not raise it."""
 _DRAFTS = ".summary.*." + "[0-9a-f]" * 8
 COLUMNS = ("case", "line", "status", "kept", "fragments", "seconds", "warnings", "error")
@@ -108,11 +109,8 @@ def record_entry(record: CaseRecord) -> dict[str, Any]:
 
 
 def _is_ours(out: Path) -> bool:
-    try:
-        summary = json.loads((out / JSON_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(summary, dict) and str(summary.get("schema", "")).startswith("fracseg-")
+    summary = read_json_object(out / JSON_NAME)
+    return summary is not None and str(summary.get(SCHEMA_KEY)).startswith(SCHEMA_PREFIX)
 
 
 def _table(records: Sequence[CaseRecord]) -> str:
@@ -137,7 +135,7 @@ def _table(records: Sequence[CaseRecord]) -> str:
 
 def _json(records: Sequence[CaseRecord]) -> str:
     summary = {
-        "schema": SCHEMA,
+        SCHEMA_KEY: SCHEMA,
         "notice": DISCLAIMER,
         "software": {"name": "FractureSegmentation", "version": __version__},
         "counts": counts_of(records),

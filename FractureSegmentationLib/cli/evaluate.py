@@ -109,8 +109,7 @@ def evaluate(
     the official ones. A case that cannot be scored does not stop the others. Exit status: 0 all
     scored, 2 a case was refused or has no partner, 1 or 4 a case failed otherwise.
     """
-    done: list[Evaluation] = []
-    outputs = _outputs(lambda: done[0], json_path, csv_path, picture)
+    outputs = _outputs(json_path, csv_path, picture)
     check_outputs(outputs, [prediction, truth], overwrite=overwrite)
     pairing = pair_sources(prediction, truth)
     plan = Plan(
@@ -119,48 +118,34 @@ def evaluate(
         prediction_numbering=pred_numbering,
         truth_numbering=gt_numbering,
     )
-    done.append(evaluate_pairs(pairing, plan, _teller(len(pairing.pairs))))
-    write_outputs(outputs)
-    click.echo(as_text(done[0]))
-    return _status(done[0], ignore_unpaired=ignore_unpaired)
+    evaluation = evaluate_pairs(pairing, plan, _teller(len(pairing.pairs)))
+    write_outputs(outputs, evaluation)
+    click.echo(as_text(evaluation))
+    lone = [] if ignore_unpaired else _lone_cases(evaluation)
+    for sentence in lone:
+        click.echo(f"Error: {sentence} Complete them, or say --ignore-unpaired.", err=True)
+    return _exit_status(evaluation, has_lone_cases=bool(lone))
 
 
-def _outputs(
-    evaluation: Callable[[], Evaluation],
-    json_path: Path | None,
-    csv_path: Path | None,
-    picture: Path | None,
-) -> list[Output]:
-    """The files that were asked for; what they hold is only known when they are written."""
+def _outputs(json_path: Path | None, csv_path: Path | None, picture: Path | None) -> list[Output]:
+    """The files that were asked for."""
     outputs = []
     if json_path is not None:
-        outputs.append(
-            Output(
-                path=json_path,
-                write=lambda path: _write_json(path, evaluation()),
-                mark=SCHEMA.partition("/")[0].encode(),
-            )
-        )
+        mark = SCHEMA.partition("/")[0].encode()
+        outputs.append(Output(path=json_path, write=_write_json, mark=mark))
     if csv_path is not None:
         is_folder = csv_path.is_dir() or csv_path.suffix.lower() != ".csv"
-        write = write_csv_folder if is_folder else write_csv_file
         outputs.append(
             Output(
                 path=csv_path,
-                write=lambda path: write(path, evaluation()),
+                write=write_csv_folder if is_folder else write_csv_file,
                 mark=f"{FIRST_COLUMN},".encode(),
                 is_folder=is_folder,
             )
         )
     if picture is not None:
         refuse_without_matplotlib()
-        outputs.append(
-            Output(
-                path=picture,
-                write=lambda path: write_picture(path, evaluation()),
-                mark=MARK.encode(),
-            )
-        )
+        outputs.append(Output(path=picture, write=write_picture, mark=MARK.encode()))
     return outputs
 
 
@@ -185,16 +170,21 @@ def _teller(total: int) -> Callable[[str, FracSegError | None], None]:
     return on_case
 
 
-def _status(evaluation: Evaluation, *, ignore_unpaired: bool) -> int:
-    """The exit status: of several failures the most alarming, which has the lowest number."""
+def _exit_status(evaluation: Evaluation, *, has_lone_cases: bool) -> int:
+    """Of several failures the most alarming counts, which has the lowest number."""
     statuses = [error.exit_status for _, error in evaluation.failures]
-    if not ignore_unpaired:
+    if has_lone_cases:
+        statuses.append(InputError.exit_status)
+    return min(statuses, default=0)
+
+
+def _lone_cases(evaluation: Evaluation) -> list[str]:
+    """Which cases only one folder has, a sentence per folder."""
+    return [
+        f"{len(names)} {what} without a {lack}: {', '.join(names)}."
         for names, what, lack in (
             (evaluation.lone_truths, "truths", "prediction"),
             (evaluation.lone_predictions, "predictions", "truth"),
-        ):
-            if names:
-                statuses.append(InputError.exit_status)
-                click.echo(f"Error: {len(names)} {what} without a {lack}: {', '.join(names)}. "
-                           "Complete them, or say --ignore-unpaired.", err=True)  # fmt: skip
-    return min(statuses, default=0)
+        )
+        if names
+    ]

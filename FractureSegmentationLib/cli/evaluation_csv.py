@@ -139,8 +139,7 @@ def _cells(values: Figures, metrics: Iterable[Metric]) -> _Row:
 
 def _spread(values: Sequence[float]) -> _Row:
     spread = spread_of(values)
-    figures = (spread.mean, spread.sd, spread.minimum, spread.q1, spread.median, spread.q3)
-    return [str(spread.count), *map(_cell, figures), _cell(spread.maximum)]
+    return [str(spread.count), *map(_cell, spread.figures)]
 
 
 def _cell(value: float) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from FractureSegmentationLib.cli.evaluation_csv import TABLES
+from FractureSegmentationLib.cli.evaluation_run import Evaluation
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, OutputExistsError
 from FractureSegmentationLib.io.leftovers import (
     backup_path,
@@ -21,6 +22,7 @@ from FractureSegmentationLib.io.leftovers import (
     private_sibling,
     released,
 )
+from FractureSegmentationLib.io.output_place import absolute_place, make_parents, touches_input
 
 _HEAD_BYTES = 4096
 
@@ -31,13 +33,13 @@ class Output:
 
     Attributes:
         path: its name.
-        write: makes it under the name that it is given.
+        write: makes it of an evaluation, under the name that it is given.
         mark: bytes near its beginning that only ours have.
         is_folder: whether it is a folder of tables.
     """
 
     path: Path
-    write: Callable[[Path], None]
+    write: Callable[[Path, Evaluation], None]
     mark: bytes
     is_folder: bool = False
 
@@ -55,20 +57,28 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[Path], *, overwrit
         InputError: two outputs have one name, or one may not be made or replaced.
         EnvironmentProblemError: the place of an output may not be written to.
     """
-    places = [_absolute(output.path) for output in outputs]
+    places = [absolute_place(output.path) for output in outputs]
     if len(set(places)) < len(places):
         raise InputError("Two outputs have the same name.", "Give each a name of its own.")
     for output, place in zip(outputs, places, strict=True):
-        _refuse_input(place, inputs)
         with _as_environment_problem():
+            if touches_input(place, inputs):
+                raise OutputExistsError(
+                    "An output is, holds or lies inside the prediction or the truth.",
+                    "Choose a place apart from them.",
+                )
             if place.parent.is_dir():
                 clear_leftovers(place)
             _refuse_unreplaceable(place, output, overwrite=overwrite)
             _refuse_locked(place)
 
 
-def write_outputs(outputs: Sequence[Output]) -> None:
+def write_outputs(outputs: Sequence[Output], evaluation: Evaluation) -> None:
     """Write all, or leave everything as it was.
+
+    Args:
+        outputs: what was checked before.
+        evaluation: what they hold.
 
     Raises:
         EnvironmentProblemError: one of them could not be written.
@@ -78,10 +88,10 @@ def write_outputs(outputs: Sequence[Output]) -> None:
     try:
         with _as_environment_problem():
             for output in outputs:
-                place = _absolute(output.path)
-                made_parents += _make_parents(place.parent)
+                place = absolute_place(output.path)
+                made_parents += reversed(make_parents(place.parent))
                 stagings.append((output, private_sibling(place)))
-                output.write(stagings[-1][1] / place.name)
+                output.write(stagings[-1][1] / place.name, evaluation)
             _publish(stagings)
     except BaseException:
         for _, staging in stagings:
@@ -100,7 +110,7 @@ def _publish(stagings: Sequence[tuple[Output, Path]]) -> None:
     """Give every output its name; take all back if one fails."""
     with contextlib.ExitStack() as undo:
         for output, staging in stagings:
-            place = _absolute(output.path)
+            place = absolute_place(output.path)
             previous = backup_path(staging)
             if output.is_folder and place.is_dir():
                 place.rename(previous)
@@ -115,17 +125,6 @@ def _publish(stagings: Sequence[tuple[Output, Path]]) -> None:
         undo.pop_all()
     for _, staging in stagings:
         shutil.rmtree(backup_path(staging), ignore_errors=True)
-
-
-def _refuse_input(place: Path, inputs: Sequence[Path]) -> None:
-    target = place.resolve()
-    for given in inputs:
-        source = given.resolve()
-        if target == source or target in source.parents or source in target.parents:
-            raise OutputExistsError(
-                "An output is, holds or lies inside the prediction or the truth.",
-                "Choose a place apart from them.",
-            )
 
 
 def _refuse_unreplaceable(place: Path, output: Output, *, overwrite: bool) -> None:
@@ -167,26 +166,11 @@ def _refuse_locked(place: Path) -> None:
         )
 
 
-def _make_parents(folder: Path) -> list[Path]:
-    """Make `folder`; return those that were missing, outermost first."""
-    missing: list[Path] = []
-    while not folder.exists():
-        missing.insert(0, folder)
-        folder = folder.parent
-    for parent in missing:
-        parent.mkdir(exist_ok=True)
-    return missing
-
-
 def _remove(place: Path) -> None:
     if place.is_dir():
         shutil.rmtree(place)
     else:
         place.unlink()
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 -- resolve() would follow a link of this name
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.cli.evaluation_run import Evaluation
@@ -108,11 +109,7 @@ def _draw_boxes(axes: Axes, metric: Metric, cases: Named) -> None:
     )  # fmt: skip
     for box, name in zip(parts["boxes"], (*names, None), strict=True):
         box.set(facecolor=_color(name), edgecolor=_PALE)
-    for place, values in zip(places.tolist(), groups, strict=True):
-        # Spread evenly, so that the picture of one evaluation is always the same.
-        aside = 0.2 * np.sin(2.4 * np.arange(len(values)))
-        alpha = min(0.35, 25.0 / (len(values) + 1))
-        axes.plot(place + aside, values, ".", color=_INK, alpha=alpha, markersize=4)
+    _draw_values(axes, places, groups)
     axes.set_xticks(places.tolist())
     axes.set_xticklabels([_short(name) for name in (*names, None)], size=9, color=_INK)
     arrow = "higher is better" if metric.better == "high" else "lower is better"
@@ -128,6 +125,16 @@ def _draw_boxes(axes: Axes, metric: Metric, cases: Named) -> None:
     if endless:
         axes.text(0.99, 0.97, f"{endless} not drawn: undefined or infinite",
                   transform=axes.transAxes, ha="right", va="top", size=8, color=_PALE)  # fmt: skip
+
+
+def _draw_values(
+    axes: Axes, places: npt.NDArray[np.int64], groups: Sequence[Sequence[float]]
+) -> None:
+    for place, values in zip(places.tolist(), groups, strict=True):
+        # Spread evenly, so that the picture of one evaluation is always the same.
+        aside = 0.2 * np.sin(2.4 * np.arange(len(values)))
+        alpha = min(0.35, 25.0 / (len(values) + 1))
+        axes.plot(place + aside, values, ".", color=_INK, alpha=alpha, markersize=4)
 
 
 def _draw_worst(axes: Axes, evaluation: Evaluation) -> None:

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.cli.evaluation_pairs import Pairing, chosen_numbering, read_pair
 from FractureSegmentationLib.cli.evaluation_sources import LabelSource
-from FractureSegmentationLib.errors import (
-    DEBUG_REMEDY,
-    EnvironmentProblemError,
-    FracSegError,
-    unexpected_message,
-)
+from FractureSegmentationLib.errors import FracSegError, as_problem
 from FractureSegmentationLib.metrics.boxes import cropped_to_labels
 from FractureSegmentationLib.metrics.figures import (
     CaseFigures,
@@ -82,7 +77,7 @@ def evaluate_pairs(
         except Exception as error:
             if len(pairing.pairs) == 1 or os.environ.get("FRACSEG_DEBUG"):
                 raise
-            failure = _told(error)
+            failure = as_problem(error)
             failures.append((truth.stem, failure))
             on_case(truth.stem, failure)
         else:
@@ -121,14 +116,3 @@ def _request(
         truth_numbering=true_as,
         settings=settings,
     )
-
-
-def _told(error: Exception) -> FracSegError:
-    """The failure as a sentence for the user, without a path."""
-    if isinstance(error, FracSegError):
-        return error
-    if isinstance(error, MemoryError):
-        return EnvironmentProblemError(
-            "The memory did not suffice for the case.", "Close other programs and try again."
-        )
-    return FracSegError(unexpected_message(error), DEBUG_REMEDY)

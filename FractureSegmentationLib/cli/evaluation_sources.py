@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
+from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY, SCHEMA_PREFIX
+from FractureSegmentationLib.io.folder import (
+    FRAGMENTS_NAME,
+    REPORT_NAME,
+    SCHEMA_KEY,
+    SCHEMA_PREFIX,
+)
 from FractureSegmentationLib.io.image_file import kind_of
-
-RESULT_LABELS = "fragments.nii.gz"
+from FractureSegmentationLib.io.json_object import read_json_object
+from FractureSegmentationLib.io.report import numbering_of_report
 
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _CASE_FILES = ("fragments", "label", "labels")
@@ -51,7 +56,7 @@ def label_sources(path: Path, role: str) -> tuple[LabelSource, ...]:
     if not path.exists():
         raise InputError(f"The {role} was not found.", "Check the name of the file or folder.")
     if path.is_file():
-        numbering = _reported_numbering(path.parent) if path.name == RESULT_LABELS else None
+        numbering = _reported_numbering(path.parent) if path.name == FRAGMENTS_NAME else None
         return (LabelSource(path=path, stem=_stem(path.name), numbering=numbering),)
     sources = _sources_in(path, path)
     if not sources:
@@ -79,7 +84,7 @@ def _sources_in(folder: Path, root: Path) -> list[LabelSource]:
     stem = folder.relative_to(root).as_posix() if folder != root else folder.resolve().name
     if _is_result(folder):
         numbering = _reported_numbering(folder)
-        return [LabelSource(path=folder / RESULT_LABELS, stem=stem, numbering=numbering)]
+        return [LabelSource(path=folder / FRAGMENTS_NAME, stem=stem, numbering=numbering)]
     own = _case_file(folder)
     if own is not None:
         return [LabelSource(path=own, stem=stem, numbering=None)]
@@ -107,21 +112,16 @@ def _is_result(folder: Path) -> bool:
     """Whether a folder is a result of ours, be it damaged: its report or its fragments suffer."""
     if not (folder / REPORT_NAME).is_file():
         return False
-    is_ours = str(_report(folder).get(SCHEMA_KEY, "")).startswith(SCHEMA_PREFIX)
-    return is_ours or (folder / RESULT_LABELS).is_file()
+    is_ours = str(_report(folder).get(SCHEMA_KEY)).startswith(SCHEMA_PREFIX)
+    return is_ours or (folder / FRAGMENTS_NAME).is_file()
 
 
 def _reported_numbering(folder: Path) -> Numbering | None:
-    name = _report(folder).get("numbering")
-    return NUMBERINGS.get(name) if isinstance(name, str) else None
+    return numbering_of_report(_report(folder))
 
 
-def _report(folder: Path) -> dict[str, object]:
-    try:
-        report = json.loads((folder / REPORT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return report if isinstance(report, dict) else {}
+def _report(folder: Path) -> dict[str, Any]:
+    return read_json_object(folder / REPORT_NAME) or {}
 
 
 def _stem(name: str) -> str:

@@ -9,7 +9,6 @@ from FractureSegmentationLib.cli.evaluation_run import Evaluation
 from FractureSegmentationLib.metrics.figures import Figures, Metric, Protocol
 from FractureSegmentationLib.metrics.spread import (
     Named,
-    Spread,
     bone_names,
     bone_values,
     case_values,
@@ -70,24 +69,13 @@ def _summaries(protocol: Protocol, cases: Named) -> list[str]:
 
 
 def _spread_row(metric: Metric, cases: Named) -> _Row:
-    spread: Spread = spread_of(case_values(cases, metric))
+    spread = spread_of(case_values(cases, metric))
     worst = worst_case(cases, metric)
     digits = max(metric.digits, 2)
     return (
         metric.title,
         str(spread.count),
-        *(
-            _figure(value, digits)
-            for value in (
-                spread.mean,
-                spread.sd,
-                spread.minimum,
-                spread.q1,
-                spread.median,
-                spread.q3,
-                spread.maximum,
-            )
-        ),
+        *(_figure(value, digits) for value in spread.figures),
         worst.name if worst else "",
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,7 @@ import click
 
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
 from FractureSegmentationLib.cli.bar import TerminalBar
-from FractureSegmentationLib.cli.stop import Stopper, stopped_by_signals
+from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
 from FractureSegmentationLib.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -57,39 +55,31 @@ def export(
     poses: Path | None,
     numbering: str | None,
     overwrite: bool,
-) -> None:
+) -> int:
     """Write the fragments of SEGMENTATION into the folder OUT.
 
     SEGMENTATION is a result folder of `fracseg segment`, a .seg.nrrd file, or a label image (NIfTI,
     NRRD, MetaImage). Surfaces are in LPS and mm, glb in metres with y up. OUT is written whole or
     not at all. Not for diagnosis: review every fragment.
     """
-    bar, token = TerminalBar(), CancelToken()
-    stopper = Stopper(token, out, _leave)
-    try:
-        with stopped_by_signals(stopper):
-            from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
+    bar = TerminalBar()
 
-            request = ExportRequest(
-                segmentation=segmentation,
-                out=out,
-                format=format_name,
-                numbering=numbering,
-                plan=poses,
-                overwrite=overwrite,
-            )
-            result = export_segmentation(request, Progress(listener=bar.on_event, token=token))
-    finally:
-        stopper.run_is_over()
-        bar.finish()
-    _tell(result, out)
+    def work(token: CancelToken) -> Tell:
+        from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
 
+        request = ExportRequest(
+            segmentation=segmentation,
+            out=out,
+            format=format_name,
+            numbering=numbering,
+            plan=poses,
+            overwrite=overwrite,
+        )
+        result = export_segmentation(request, Progress(listener=bar.on_event, token=token))
+        return lambda: _tell(result, out)
 
-def _leave(status: int) -> None:
-    """Ends the process from another thread, after what it was writing was removed."""
-    sys.stderr.write("\nCancelled.\n")
-    sys.stderr.flush()
-    os._exit(status)
+    frame = RunFrame(style="auto", out=out, parent_pipe=False, at_end=bar.finish)
+    return run_stoppable(work, frame)
 
 
 def _tell(result: ExportResult, out: Path) -> None:

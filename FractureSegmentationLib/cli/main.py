@@ -15,16 +15,11 @@ from dataclasses import dataclass
 import click
 
 from FractureSegmentationLib import __version__
-from FractureSegmentationLib.errors import (
-    DEBUG_REMEDY,
-    FracSegError,
-    memory_problem,
-    unexpected_message,
-)
+from FractureSegmentationLib.errors import FracSegError, RunCancelledError, as_problem
 
 TRAINING_GROUP = "fracseg.commands"
 """Entry points of this group are commands too; the training package declares them."""
-UNEXPECTED, CANCELLED = 1, 130
+UNEXPECTED, CANCELLED = FracSegError.exit_status, RunCancelledError.exit_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: always. 0 done, 1 unexpected, 2 bad input or usage, 3 no bone, 4 the
-            environment, 130 cancelled.
+            environment, 5 a case of a list failed, 130 cancelled.
     """
     sys.exit(run(args))
 
@@ -131,15 +126,12 @@ def run(args: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Cancelled.", err=True)
         return CANCELLED
-    except (FracSegError, MemoryError) as error:
-        problem = memory_problem() if isinstance(error, MemoryError) else error
+    except Exception as error:
+        if not isinstance(error, (FracSegError, MemoryError)) and os.environ.get("FRACSEG_DEBUG"):
+            raise
+        problem = as_problem(error)
         click.echo(f"Error: {problem}", err=True)
         return problem.exit_status
-    except Exception as error:
-        if os.environ.get("FRACSEG_DEBUG"):
-            raise
-        click.echo(f"Error: {unexpected_message(error)} {DEBUG_REMEDY}", err=True)
-        return UNEXPECTED
     return status if isinstance(status, int) else 0
 
 

@@ -11,13 +11,7 @@ from pathlib import Path
 
 from FractureSegmentationLib.cli import protocol
 from FractureSegmentationLib.cli.stop import Stopper, stopped_by_signals, watch_stream
-from FractureSegmentationLib.errors import (
-    DEBUG_REMEDY,
-    FracSegError,
-    RunCancelledError,
-    memory_problem,
-    unexpected_message,
-)
+from FractureSegmentationLib.errors import FracSegError, RunCancelledError, as_problem
 from FractureSegmentationLib.progress import CancelToken
 
 Tell = Callable[[], None]
@@ -72,18 +66,15 @@ def run_stoppable(work: Work, frame: RunFrame) -> int:
     try:
         with stopped_by_signals(stopper):
             tell = work(token)
-    except (FracSegError, MemoryError) as error:
-        problem = _told(error, frame)
+    except Exception as error:
+        is_bug = not isinstance(error, (FracSegError, MemoryError))
+        if is_bug and (not is_json or os.environ.get("FRACSEG_DEBUG")):
+            raise
+        problem = _cancelled(frame) if isinstance(error, RunCancelledError) else as_problem(error)
         if not is_json:
             raise problem from error
         protocol.send(protocol.error_event(problem))
         return problem.exit_status
-    except Exception as error:
-        if not is_json or os.environ.get("FRACSEG_DEBUG"):
-            raise
-        bug = FracSegError(unexpected_message(error), DEBUG_REMEDY)
-        protocol.send(protocol.error_event(bug))
-        return bug.exit_status
     finally:
         stopper.run_is_over()
         frame.at_end()
@@ -91,12 +82,6 @@ def run_stoppable(work: Work, frame: RunFrame) -> int:
     with contextlib.suppress(RunCancelledError):
         tell()
     return 0
-
-
-def _told(error: FracSegError | MemoryError, frame: RunFrame) -> FracSegError:
-    if isinstance(error, MemoryError):
-        return memory_problem()
-    return _cancelled(frame) if isinstance(error, RunCancelledError) else error
 
 
 def _cancelled(frame: RunFrame) -> RunCancelledError:

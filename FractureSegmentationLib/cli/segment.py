@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,7 @@ from FractureSegmentationLib.cli import protocol
 from FractureSegmentationLib.cli.bar import TerminalBar
 from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
 from FractureSegmentationLib.cli.settings_options import AskedSettings, with_settings
-from FractureSegmentationLib.config import BoneFinder
+from FractureSegmentationLib.config import BoneFinder, finder_named
 from FractureSegmentationLib.progress import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def _request(ct: Path, out: Path, asked: AskedSettings) -> CaseRequest:
 
 def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
     """How the bones are found, and the files read for it."""
-    for finder in get_args(BoneFinder):
-        if text == finder:
-            return finder, ()
+    finder = finder_named(text)
+    if finder is not None:
+        return finder, ()
     from FractureSegmentationLib.io.read import read_labels
 
     return read_labels(Path(text)), (Path(text),)

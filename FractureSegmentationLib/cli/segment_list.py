@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import click
 
@@ -17,7 +16,7 @@ from FractureSegmentationLib.cli import protocol
 from FractureSegmentationLib.cli.case_watchers import watcher_of
 from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
 from FractureSegmentationLib.cli.settings_options import AskedSettings
-from FractureSegmentationLib.config import BoneFinder
+from FractureSegmentationLib.config import BoneFinder, finder_named
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.progress import CancelToken
 
@@ -109,14 +108,13 @@ def _ledger_of(plan: ListPlan) -> Ledger:
 
 
 def _finder(text: str) -> BoneFinder:
-    for finder in get_args(BoneFinder):
-        if text == finder:
-            way: BoneFinder = finder
-            return way
-    raise InputError(
-        "A file with bones belongs to one CT, not to a whole list.",
-        "Name the files in the column bones of the list.",
-    )
+    finder = finder_named(text)
+    if finder is None:
+        raise InputError(
+            "A file with bones belongs to one CT, not to a whole list.",
+            "Name the files in the column bones of the list.",
+        )
+    return finder
 
 
 def _tell(ledger: Ledger, plan: ListPlan) -> None:

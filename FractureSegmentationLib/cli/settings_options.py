@@ -6,17 +6,15 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import click
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
 from FractureSegmentationLib.backends.catalogue import BACKENDS
-from FractureSegmentationLib.config import BoneFinder, SegmentSettings
+from FractureSegmentationLib.config import BoneFinder, PrecisionChoice, SegmentSettings
 from FractureSegmentationLib.volume import LabelVolume
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +28,7 @@ class AskedSettings:
     model: Path | None
     bones_model: Path | None
     device: str
-    precision: Precision
+    precision: PrecisionChoice
     numbering: str
     save_map: bool
     no_meshes: bool
@@ -96,7 +94,7 @@ _OPTIONS = (
     click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps"),
     click.option(
         "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        type=click.Choice(get_args(PrecisionChoice)),
         default="auto",
         show_default=True,
         help="auto tries which is fastest, so name one where runs must agree to the last bit.",

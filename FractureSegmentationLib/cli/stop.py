@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from FractureSegmentationLib.cli.protocol import CANCEL_LINE
+from FractureSegmentationLib.io.leftovers import remove_working_folders
 from FractureSegmentationLib.progress import CancelToken
 
 PATIENCE_SECONDS = 1.5
@@ -60,18 +60,9 @@ class Stopper:
 
     def _insist(self) -> None:
         while not self._is_over.wait(self._patience_seconds):
-            working = self._working_folders()
-            if any(folder.name.endswith("-old") for folder in working):
-                continue  # The result is taking its name this very moment: let it.
-            for folder in working:
-                shutil.rmtree(folder, ignore_errors=True)
-            self._leave(130)
-            return
-
-    def _working_folders(self) -> list[Path]:
-        with contextlib.suppress(OSError):
-            return list(self._out.absolute().parent.glob(f".*.fracseg-{os.getpid()}-*"))
-        return []
+            if remove_working_folders(self._out.absolute().parent, os.getpid()):
+                self._leave(130)
+                return
 
 
 @contextlib.contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from FractureSegmentationLib.export.formats import FORMATS, Job, Written
 from FractureSegmentationLib.export.place import FILES_KEY, SCHEMA, staged_export
 from FractureSegmentationLib.export.plan import moving_poses, read_plan
 from FractureSegmentationLib.export.source import files_of, read_source
-from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY
 from FractureSegmentationLib.io.layers import LayeredLabels
-from FractureSegmentationLib.io.report import DISCLAIMER
+from FractureSegmentationLib.io.report import write_report
 from FractureSegmentationLib.progress import Progress
 
 FILE_ENDINGS = (".stl", ".obj", ".mtl", ".ply", ".glb", ".nii", ".nii.gz", ".nrrd")
@@ -89,7 +87,7 @@ def export_segmentation(request: ExportRequest, progress: Progress | None = None
         job = Job(source=source, poses=moving, folder=folder, progress=progress)
         written = FORMATS[request.format](job)
         progress.report(1.0)
-        _write_report(folder, _report(request.format, job, written))
+        write_report(folder, _report(request.format, job, written), schema=SCHEMA)
     return ExportResult(
         files=tuple(_file_names(written)),
         fragment_count=len(source.labels.filled()),
@@ -120,8 +118,6 @@ def _tell_empty(labels: LayeredLabels, progress: Progress) -> None:
 def _report(format_name: str, job: Job, written: Sequence[Written]) -> dict[str, Any]:
     is_glb, numbering = format_name == "glb", job.source.numbering
     return {
-        SCHEMA_KEY: SCHEMA,
-        "notice": DISCLAIMER,
         "reviewed": False,
         "format": format_name,
         "space": "glTF: x = Left, y = Superior, z = Anterior" if is_glb else "LPS",
@@ -144,8 +140,3 @@ def _report(format_name: str, job: Job, written: Sequence[Written]) -> dict[str,
 
 def _file_names(written: Sequence[Written]) -> list[str]:
     return list(dict.fromkeys(name for one in written for name in one.files))
-
-
-def _write_report(folder: Path, entries: Mapping[str, Any]) -> None:
-    text = json.dumps(entries, indent=1, ensure_ascii=False)
-    (folder / REPORT_NAME).write_text(f"{text}\n", encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,13 +61,12 @@ def write_label_table(path: Path, segments: Sequence[Segment]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for segment in sorted(segments, key=lambda one: one.label_value):
-        color = [round(255 * value) for value in segment.color]
-        table.writerow([segment.label_value, segment.name, *color, 255])
-    path.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for segment in sorted(segments, key=lambda one: one.label_value):
+            color = [round(255 * value) for value in segment.color]
+            table.writerow([segment.label_value, segment.name, *color, 255])
 
 
 def _with_values_of_their_own(

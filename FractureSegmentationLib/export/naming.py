@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import colorsys
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from FractureSegmentationLib.anatomy.catalogue import Bone, bone_named
-from FractureSegmentationLib.anatomy.naming import (
-    Segment,
-    fragment_segment,
-)
+from FractureSegmentationLib.anatomy.naming import Segment, fragment_segment
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.export.reported import Reported
+from FractureSegmentationLib.io.portable_name import is_reserved, portable_name, unused_name
 
 _GOLDEN = 0.618033988749895  # its multiples spread evenly over the colour circle
 _OWN_ID = re.compile(r"[a-z]+(_[a-z]+)*_[0-9]+")
 _LONGEST_STEM_BYTES = 100
-_RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def label_segments(
@@ -59,10 +55,7 @@ def file_stems(segments: Sequence[Segment]) -> dict[str, str]:
     taken: set[str] = set()
     for segment in segments:
         wanted = segment.id if _is_fragment_of_ours(segment) else safe_stem(segment.name)
-        stem, count = wanted, 1
-        while stem.casefold() in taken:
-            count += 1
-            stem = f"{wanted}_{count}"
+        stem = unused_name(wanted, taken, "_")
         taken.add(stem.casefold())
         stems[segment.id] = stem
     return stems
@@ -70,14 +63,10 @@ def file_stems(segments: Sequence[Segment]) -> dict[str, str]:
 
 def safe_stem(text: str) -> str:
     """A file name without an ending from any text: letters, digits, `-`, `_` and inner dots."""
-    composed = unicodedata.normalize("NFC", text)
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in composed)
-    kept = re.sub(r"[._]{2,}", "_", kept).strip("._-")
-    # A file name may have 255 bytes, and a cut may not leave half a character.
-    short = kept.encode()[:_LONGEST_STEM_BYTES].decode(errors="ignore").rstrip("._-")
+    short = re.sub(r"[._]{2,}", "_", portable_name(text, _LONGEST_STEM_BYTES))
     if not short:
         return "segment"
-    return f"_{short}" if _RESERVED_ON_WINDOWS.fullmatch(short) else short
+    return f"_{short}" if is_reserved(short) else short
 
 
 def _is_fragment_of_ours(segment: Segment) -> bool:

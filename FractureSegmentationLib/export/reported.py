@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
+from FractureSegmentationLib.anatomy.numbering import Numbering
+from FractureSegmentationLib.io.report import numbering_of_report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,6 @@ class Reported:
 
 def reported_labels(report: Mapping[str, Any]) -> Reported:
     """Take from a report what it says of the labels; what it does not say stays empty."""
-    name = report.get("numbering")
     bones: dict[int, str] = {}
     confidences: dict[int, float] = {}
     for bone, fragment in _fragments(report):
@@ -36,7 +36,7 @@ def reported_labels(report: Mapping[str, Any]) -> Reported:
             if isinstance(confidence, (int, float)) and 0.0 <= confidence <= 1.0:
                 confidences[label] = float(confidence)
     return Reported(
-        numbering=NUMBERINGS.get(name) if isinstance(name, str) else None,
+        numbering=numbering_of_report(report),
         bones=bones,
         confidences=confidences,
     )

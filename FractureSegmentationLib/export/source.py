@@ -9,7 +9,7 @@ from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.export.naming import label_segments
 from FractureSegmentationLib.export.reported import Reported, reported_labels
-from FractureSegmentationLib.io.folder import REPORT_NAME
+from FractureSegmentationLib.io.folder import FRAGMENTS_NAME, REPORT_NAME
 from FractureSegmentationLib.io.image_file import ImageFile, kind_of, read_image_file
 from FractureSegmentationLib.io.layers import LayeredLabels, one_layer
 from FractureSegmentationLib.io.report import read_report
@@ -17,7 +17,6 @@ from FractureSegmentationLib.io.seg_nrrd import merged_layers
 from FractureSegmentationLib.io.seg_nrrd_reader import names_segments, segmentation_of_image
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk
 
-RESULT_LABELS = "fragments.nii.gz"
 NO_NUMBERING = "none"
 """The word for labels that stand for no bones."""
 
@@ -45,7 +44,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
     if path.is_dir():
         return (path,)
     report = path.with_name(REPORT_NAME)
-    return (path, report) if path.name == RESULT_LABELS and report.is_file() else (path,)
+    return (path, report) if path.name == FRAGMENTS_NAME and report.is_file() else (path,)
 
 
 def read_source(path: Path, asked: str | None = None) -> Source:
@@ -84,12 +83,12 @@ def _located(path: Path) -> tuple[Path, Reported | None]:
     if not path.exists():
         raise InputError("The segmentation was not found.", "Check the name of the file or folder.")
     if path.is_dir():
-        if not (path / RESULT_LABELS).is_file():
+        if not (path / FRAGMENTS_NAME).is_file():
             raise InputError(
-                f"The folder is no result of fracseg: it holds no {RESULT_LABELS}.",
+                f"The folder is no result of fracseg: it holds no {FRAGMENTS_NAME}.",
                 "Give a result folder, a .seg.nrrd file or a label image.",
             )
-        return path / RESULT_LABELS, reported_labels(read_report(path))
+        return path / FRAGMENTS_NAME, reported_labels(read_report(path))
     if not kind_of(path):
         raise InputError(
             "The segmentation is of no known kind.",

@@ -66,7 +66,6 @@ _TAGS = [
     "SharedFunctionalGroupsSequence",
     "SliceThickness",
     "SpecificCharacterSet",
-    "StudyInstanceUID",
     "VolumetricProperties",
 ]
 
@@ -129,7 +128,6 @@ def _whole(path: Path, data: pydicom.Dataset) -> ImageHeader:
         frame=None,
         part_of="",
         patient_id=text(data, "PatientID"),
-        study_uid=text(data, "StudyInstanceUID"),
         series_uid=text(data, "SeriesInstanceUID"),
         image_uid=text(data, "SOPInstanceUID"),
         modality=text(data, "Modality").upper(),

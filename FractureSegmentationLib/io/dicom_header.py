@@ -19,7 +19,6 @@ class ImageHeader:
         frame: number of the frame in the file, from 0; None if the file is one plain image.
         part_of: tells the multi-frame objects of a series apart; "" for plain images. Never shown.
         patient_id: tells two patients apart; never shown.
-        study_uid: tells two studies apart; never shown.
         series_uid: tells two series apart; never shown.
         image_uid: the same in exact copies of an image; never shown.
         modality: e.g. CT, MR.
@@ -45,7 +44,6 @@ class ImageHeader:
     frame: int | None
     part_of: str
     patient_id: str
-    study_uid: str
     series_uid: str
     image_uid: str
     modality: str

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from FractureSegmentationLib.errors import (
@@ -21,17 +21,18 @@ from FractureSegmentationLib.errors import (
     OutputExistsError,
     memory_problem,
 )
-from FractureSegmentationLib.io.leftovers import (
-    backup_path,
-    clear_leftovers,
-    private_sibling,
-    released,
-)
+from FractureSegmentationLib.io.json_object import read_json_object
+from FractureSegmentationLib.io.leftovers import backup_path, clear_leftovers, working_folder
+from FractureSegmentationLib.io.output_place import absolute_place, make_parents, touches_input
 
 REPORT_NAME = "report.json"
+FRAGMENTS_NAME = "fragments.nii.gz"
 SCHEMA_KEY = "schema"
 SCHEMA_PREFIX = "fracseg"
 """A report of ours is a JSON object whose `schema` is a text that begins so."""
+
+FOREIGN_FILE = "it holds a file that FractureSegmentation did not write"
+"""The usual reason not to replace a folder."""
 
 _OWN_FILES = re.compile(
     r"(fragments\.nii\.gz|fragments\.seg\.nrrd|contact\.nrrd|bones\.nii\.gz|report\.json"
@@ -59,96 +60,13 @@ _SENTENCES = {
 }
 
 
-@contextlib.contextmanager
-def staged_folder(out: Path, *, overwrite: bool, inputs: Sequence[Path]) -> Iterator[Path]:
-    """Give a private temporary folder that becomes `out` when the block ends without an error.
-
-    Args:
-        out: the folder to make; missing parents are made too.
-        overwrite: replace `out` if it is a result folder of ours without any foreign file.
-        inputs: the files and folders that the run reads; `out` may not be one of them, hold one,
-            or lie inside one.
-
-    Yields:
-        The folder to write into (mode 0700), on the same disk as `out`.
-
-    Raises:
-        OutputExistsError: `out` may not be made or replaced.
-        EnvironmentProblemError: the disk is full, read-only, or fails otherwise; or the block ran
-            out of memory.
-    """
-    out = Path(os.path.abspath(out))  # noqa: PTH100 -- resolve() would follow a link named OUT
-    with _as_environment_problems():
-        _refuse_forbidden_place(out, inputs)
-        made_parents = _make_parents(out.parent)
-        try:
-            clear_leftovers(out)
-            _refuse_unreplaceable(out, overwrite=overwrite)
-            staging = private_sibling(out)
-            try:
-                yield staging
-                _publish(staging, out, overwrite=overwrite)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-                released(staging)
-        except BaseException:
-            for parent in made_parents:
-                with contextlib.suppress(OSError):
-                    parent.rmdir()
-            raise
-
-
-def _refuse_forbidden_place(out: Path, inputs: Sequence[Path]) -> None:
-    """Keep the output away from everything that is read."""
-    target = out.resolve()
-    for given in inputs:
-        source = given.resolve()
-        if target == source or target in source.parents or source in target.parents:
-            raise OutputExistsError(
-                "The output folder is, holds or lies inside the input.",
-                "Choose an output folder apart from the input.",
-            )
-
-
-def _make_parents(folder: Path) -> tuple[Path, ...]:
-    """Make `folder`; return those that were missing, innermost first."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for parent in reversed(missing):
-        parent.mkdir(exist_ok=True)
-    return tuple(missing)
-
-
-def _refuse_unreplaceable(out: Path, *, overwrite: bool) -> None:
-    """Let nothing be in the way, or with `overwrite` a result of ours or an empty folder."""
-    if not os.path.lexists(out):
-        return
-    if not overwrite:
-        raise OutputExistsError(
-            "The output folder exists already.",
-            "Choose another one, or allow it to be replaced with --overwrite.",
-        )
-    if out.is_symlink() or not out.is_dir():
-        raise OutputExistsError(
-            "What has the name of the output folder is a file or a link, which is not replaced.",
-            "Choose another output folder.",
-        )
-    foreign = _foreign_entry(out)
-    if foreign:
-        raise OutputExistsError(
-            f"The output folder is not replaced: {foreign}.",
-            "Move what you want to keep elsewhere, or choose another output folder.",
-        )
-
-
-def _foreign_entry(folder: Path) -> str:
+def reason_to_keep_result(folder: Path) -> str:
     """Why `folder` is not a plain result of ours; empty if it is one, or is empty."""
     entries = list(folder.rglob("*"))
     if not entries:
         return ""
-    if not _is_our_report(folder / REPORT_NAME):
+    report = read_json_object(folder / REPORT_NAME)
+    if report is None or not str(report.get(SCHEMA_KEY)).startswith(SCHEMA_PREFIX):
         return f"it holds no {REPORT_NAME} of FractureSegmentation"
     for path in entries:
         name = path.relative_to(folder).as_posix()
@@ -158,22 +76,89 @@ def _foreign_entry(folder: Path) -> str:
             else path.is_file() and not path.is_symlink() and _OWN_FILES.fullmatch(name)
         )
         if not is_ours:
-            return "it holds a file that FractureSegmentation did not write"
+            return FOREIGN_FILE
     return ""
 
 
-def _is_our_report(path: Path) -> bool:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(report, dict) and str(report.get(SCHEMA_KEY, "")).startswith(SCHEMA_PREFIX)
+@contextlib.contextmanager
+def staged_folder(
+    out: Path,
+    *,
+    overwrite: bool,
+    inputs: Sequence[Path],
+    reason_to_keep: Callable[[Path], str] = reason_to_keep_result,
+) -> Iterator[Path]:
+    """Give a private temporary folder that becomes `out` when the block ends without an error.
+
+    Args:
+        out: the folder to make; missing parents are made too.
+        overwrite: replace `out` if it is a folder that nothing speaks for keeping.
+        inputs: the files and folders that the run reads; `out` may not be one of them, hold one,
+            or lie inside one.
+        reason_to_keep: why a folder is not replaced, "" if it may be; without it, only a result of
+            ours without any foreign file is.
+
+    Yields:
+        The folder to write into (mode 0700), on the same disk as `out`.
+
+    Raises:
+        OutputExistsError: `out` may not be made or replaced.
+        EnvironmentProblemError: the disk is full, read-only, or fails otherwise; or the block ran
+            out of memory.
+    """
+    out = absolute_place(out)
+    refuse = partial(_refuse_unreplaceable, out, reason_to_keep if overwrite else None)
+    with _as_environment_problems():
+        _refuse_touching(out, inputs)
+        made_parents = make_parents(out.parent)
+        try:
+            clear_leftovers(out)
+            refuse()
+            with working_folder(out) as staging:
+                yield staging
+                _take_usual_mode(staging)
+                refuse()
+                _publish(staging, out)
+        except BaseException:
+            for parent in made_parents:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+            raise
 
 
-def _publish(staging: Path, out: Path, *, overwrite: bool) -> None:
+def _refuse_touching(out: Path, inputs: Sequence[Path]) -> None:
+    """Keep the output away from everything that is read."""
+    if touches_input(out, inputs):
+        raise OutputExistsError(
+            "The output folder is, holds or lies inside the input.",
+            "Choose an output folder apart from the input.",
+        )
+
+
+def _refuse_unreplaceable(out: Path, reason_to_keep: Callable[[Path], str] | None) -> None:
+    """Let nothing be in the way, or a folder that may be replaced; None: nothing may be."""
+    if not os.path.lexists(out):
+        return
+    if reason_to_keep is None:
+        raise OutputExistsError(
+            "The output folder exists already.",
+            "Choose another one, or allow it to be replaced with --overwrite.",
+        )
+    if out.is_symlink() or not out.is_dir():
+        raise OutputExistsError(
+            "What has the name of the output folder is a file or a link, which is not replaced.",
+            "Choose another output folder.",
+        )
+    reason = reason_to_keep(out)
+    if reason:
+        raise OutputExistsError(
+            f"The output folder is not replaced: {reason}.",
+            "Move what you want to keep elsewhere, or choose another output folder.",
+        )
+
+
+def _publish(staging: Path, out: Path) -> None:
     """Give the finished folder its name; the previous one is put back if that fails."""
-    _take_usual_mode(staging)
-    _refuse_unreplaceable(out, overwrite=overwrite)
     backup = backup_path(staging)
     had_previous = out.exists()
     if had_previous:

@@ -24,6 +24,9 @@ Placement = npt.NDArray[np.float64]
 """(3, 4) matrix from (i, j, k, 1) to x, y, z in LPS, mm."""
 
 MOST_DIMENSIONS = 8
+MOST_VOXELS = 2**31
+"""Beyond every CT: 1024 x 1024 pixels in 2048 slices."""
+
 _LONGEST_LINE_BYTES = 1 << 16
 _LONGEST_HEADER_BYTES = 1 << 24
 _COUNT = re.compile(r"\d{1,18}")
@@ -193,10 +196,6 @@ def refuse_oversized(header: FileHeader) -> None:
             f"The volume of {voxels:.2g} voxels is too large for this computer.",
             "Crop it to the bones of interest, or resample it to larger voxels.",
         )
-
-
-MOST_VOXELS = 2**31
-"""Beyond every CT: 1024 x 1024 pixels in 2048 slices."""
 
 
 def _memory_bytes() -> float:

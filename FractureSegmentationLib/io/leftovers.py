@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _OLD = "-old"
@@ -35,6 +36,21 @@ def private_sibling(out: Path) -> Path:
         _live.discard(folder.name)
         raise
     return folder
+
+
+@contextlib.contextmanager
+def working_folder(out: Path) -> Iterator[Path]:
+    """Give a working folder for `out`, which is gone after the block unless it was renamed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = private_sibling(out)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        released(folder)
 
 
 def released(staging: Path) -> None:
@@ -66,6 +82,27 @@ def clear_leftovers(out: Path) -> None:
                 path.rename(out)
             continue
         shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_working_folders(parent: Path, process: int) -> bool:
+    """Remove what a process works in, before it is ended or after it was.
+
+    Args:
+        parent: the folder that holds the results.
+        process: its id.
+
+    Returns:
+        Whether that was done; not while a result is taking its name there, which is left to finish
+        or put back by the next run.
+    """
+    working: list[Path] = []
+    with contextlib.suppress(OSError):
+        working = list(parent.glob(f".*.fracseg-{process}-*"))
+    if any(folder.name.endswith(_OLD) for folder in working):
+        return False
+    for folder in working:
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
 
 
 def _stem(out: Path) -> str:

@@ -116,7 +116,11 @@ def check_same_grid(volume: Volume, labels: LabelVolume) -> None:
 
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
-    """A file that the operating system does not give out is the user's affair, not a bug."""
+    """A file that the operating system does not give out is the user's affair, not a bug.
+
+    Raises:
+        InputError: in place of an OSError of the block.
+    """
     try:
         yield
     except OSError as error:
@@ -178,7 +182,9 @@ def read_listed(
         progress: as for `read_ct`.
 
     Raises:
-        InputError, RunCancelledError, OSError: as for `read_ct`.
+        InputError: it is no usable CT, or the choice is open.
+        RunCancelledError: the caller asked to stop.
+        OSError: a file cannot be read.
     """
     chosen = choose_series(found, wanted)
     others = [one for one in found if one.is_ct_volume and one is not chosen]

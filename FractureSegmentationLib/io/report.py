@@ -11,6 +11,7 @@ from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY, SCHEMA_PREFIX
+from FractureSegmentationLib.io.json_object import read_json_object
 
 SCHEMA = f"{SCHEMA_PREFIX}-report/1"
 """Raised when a key changes its meaning or goes; new keys do not raise it."""
@@ -28,19 +29,20 @@ def geometry_entry(geometry: Geometry) -> dict[str, Any]:
     }
 
 
-def write_report(folder: Path, entries: Mapping[str, Any]) -> Path:
-    """Write the report of a result folder; its schema and the disclaimer come first.
+def write_report(folder: Path, entries: Mapping[str, Any], *, schema: str = SCHEMA) -> Path:
+    """Write the report of a folder; its schema and the disclaimer come first.
 
     Args:
-        folder: the result folder.
+        folder: the folder that is reported on.
         entries: JSON values by key.
+        schema: what kind of report it is.
 
     Raises:
         EnvironmentProblemError: the file cannot be written.
     """
     path = folder / REPORT_NAME
     text = json.dumps(
-        {SCHEMA_KEY: SCHEMA, "notice": DISCLAIMER, **entries}, indent=1, ensure_ascii=False
+        {SCHEMA_KEY: schema, "notice": DISCLAIMER, **entries}, indent=1, ensure_ascii=False
     )
     try:
         path.write_text(f"{text}\n", encoding="utf-8")
@@ -57,29 +59,19 @@ def read_report(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, or it is not one of ours.
     """
-    try:
-        report = json.loads((folder / REPORT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    report = read_json_object(folder / REPORT_NAME)
+    if report is None:
         raise InputError(
             f"The folder holds no readable {REPORT_NAME}.", "Give a result folder of fracseg."
-        ) from error
-    if not isinstance(report, dict) or not str(report.get(SCHEMA_KEY)).startswith(SCHEMA_PREFIX):
+        )
+    if not str(report.get(SCHEMA_KEY)).startswith(SCHEMA_PREFIX):
         raise InputError(
             f"The {REPORT_NAME} was not written by fracseg.", "Give a result folder of fracseg."
         )
     return report
 
 
-def numbering_of_report(report: Mapping[str, Any]) -> Numbering:
-    """The numbering that the labels of a result folder follow.
-
-    Raises:
-        InputError: the report names none that is known.
-    """
+def numbering_of_report(report: Mapping[str, Any]) -> Numbering | None:
+    """The numbering that the labels of a result folder follow; None if the report names none."""
     name = report.get("numbering")
-    if name not in NUMBERINGS:
-        raise InputError(
-            "The report does not say how the fragments are numbered.",
-            "Say it with --pred-numbering or --gt-numbering.",
-        )
-    return NUMBERINGS[str(name)]
+    return NUMBERINGS.get(name) if isinstance(name, str) else None

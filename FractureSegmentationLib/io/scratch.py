@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from FractureSegmentationLib.io.leftovers import clear_leftovers, private_sibling, released
+from FractureSegmentationLib.io.leftovers import clear_leftovers, working_folder
 
 
 @contextlib.contextmanager
@@ -18,12 +17,8 @@ def scratch_folder() -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    folder = private_sibling(_stem())
-    try:
+    with working_folder(_stem()) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        released(folder)
 
 
 def clear_scratch() -> None:

@@ -37,6 +37,11 @@ class Spread:
     q3: float
     maximum: float
 
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """All but the count, in the order in which tables have them."""
+        return (self.mean, self.sd, self.minimum, self.q1, self.median, self.q3, self.maximum)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstCase:

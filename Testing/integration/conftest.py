@@ -10,50 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.sitk import write_volume
-from FractureSegmentationLib.networks.config import TPCNetConfig
-from FractureSegmentationLib.networks.model_spec import ModelSpec
-from FractureSegmentationLib.networks.tpc_net import TPCNet
-from FractureSegmentationLib.networks.weights import save_model
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.representations import bicm
 from FractureSegmentationLib.volume import LabelVolume, Volume
 from Testing.integration.fault_shell import Case, FaultyShell, start_server
-
-TINY = TPCNetConfig(
-    features=(4, 8),
-    convs_per_stage=1,
-    decoder_convs=1,
-    memory_keys=4,
-    embedding_dim=8,
-    heads=2,
-    channel_embedding=8,
-    spatial_embedding=8,
-)
-
-
-@pytest.fixture(scope="session")
-def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an untrained fragment model."""
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    spec = ModelSpec(
-        name="fracsegmentator-small",
-        task="fragments",
-        method="fracsegmentator",
-        network="tpc_net",
-        config=TINY.to_dict(),
-        bones=("sacrum", "left_hip"),
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=CtNormalisation().to_dict(),
-        channels=bicm.CHANNELS,
-        licence="Apache-2.0",
-    )
-    save_model(folder / spec.name, spec, TPCNet(TINY))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_cases import damage, write_tiny_case, write_tiny_model
 
 from FractureSegmentationLib.batch.cluster import ClusterConfig, run_on_cluster
 from FractureSegmentationLib.batch.ledger import Ledger
@@ -24,6 +23,7 @@ from FractureSegmentationLib.cli.case_watchers import SilentWatcher
 from FractureSegmentationLib.cli.main import run
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.progress import CancelToken
+from Testing.tiny_cases import damage, write_tiny_case
 
 distributed = pytest.importorskip("distributed", reason="the extra batch is not installed")
 pytestmark = [
@@ -35,20 +35,13 @@ SAME_BYTES = ("fragments.nii.gz", "bones.nii.gz", "contact.nrrd", "fragments.seg
 FLAGS = ("--device", "cpu", "--precision", "fp32", "--no-meshes")
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    write_tiny_model(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+def _tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
 
 
 @pytest.fixture(scope="module")
-def scheduler_file(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def scheduler_file(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cluster of two worker processes that somebody else has started."""
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -56,7 +49,7 @@ def scheduler_file(models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             n_workers=0, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
     ):
-        patch.setenv("FRACSEG_MODELS", str(models))
+        patch.setenv("FRACSEG_MODELS", str(tiny_models))
         cluster.scale(2)
         path = tmp_path_factory.mktemp("scheduler") / "scheduler.json"
         path.write_text(json.dumps({"address": cluster.scheduler_address}), encoding="utf-8")
@@ -165,7 +158,7 @@ def test_a_case_whose_worker_is_killed_is_tried_again_and_given_up_in_the_end(
 
 
 @pytest.fixture
-def endless(tmp_path: Path, models: Path, repository: Path) -> Iterator[subprocess.Popen[str]]:
+def endless(tmp_path: Path, tiny_models: Path, repository: Path) -> Iterator[subprocess.Popen[str]]:
     """Two workers with a case each that takes far longer than a test may."""
     cases = write_list(tmp_path, 2, size=216)
     code = (
@@ -178,7 +171,7 @@ def endless(tmp_path: Path, models: Path, repository: Path) -> Iterator[subproce
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(repository), "FRACSEG_MODELS": str(models)},
+        env={**os.environ, "PYTHONPATH": str(repository), "FRACSEG_MODELS": str(tiny_models)},
         start_new_session=True,
     )
     yield process

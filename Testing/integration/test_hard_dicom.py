@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
@@ -21,54 +20,17 @@ from FractureSegmentationLib.cli.main import run
 from FractureSegmentationLib.io.read import read_ct
 from FractureSegmentationLib.io.report import read_report
 from FractureSegmentationLib.io.sitk import write_volume
-from FractureSegmentationLib.networks.config import TPCNetConfig
-from FractureSegmentationLib.networks.model_spec import ModelSpec
-from FractureSegmentationLib.networks.tpc_net import TPCNet
-from FractureSegmentationLib.networks.weights import save_model
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.representations import bicm
 from FractureSegmentationLib.volume import LabelVolume
 from Testing.unit.io.dicom_series import EnhancedMaker, SeriesMaker
 
-TINY = TPCNetConfig(
-    features=(4, 8),
-    convs_per_stage=1,
-    decoder_convs=1,
-    memory_keys=4,
-    embedding_dim=8,
-    heads=2,
-    channel_embedding=8,
-    spatial_embedding=8,
-)
 CUBE = (24, 24, 24)
 SECRETS = ("SECRET", "Secret", "Jane")
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an untrained fragment model."""
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    spec = ModelSpec(
-        name="fracsegmentator-small",
-        task="fragments",
-        method="fracsegmentator",
-        network="tpc_net",
-        config=TINY.to_dict(),
-        bones=("left_hip",),
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=CtNormalisation().to_dict(),
-        channels=bicm.CHANNELS,
-        licence="Apache-2.0",
-    )
-    save_model(folder / spec.name, spec, TPCNet(TINY))
-    return folder
-
-
 @pytest.fixture
-def room(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def room(tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a place for the input, a result of ours and a neighbour."""
-    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+    monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
     (tmp_path / "out").mkdir()
     report = {"schema": "fracseg-report/1", "reviewed": True}
     (tmp_path / "out" / "report.json").write_text(json.dumps(report), encoding="utf-8")

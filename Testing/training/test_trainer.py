@@ -121,6 +121,21 @@ def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         Trainer(CASES, wider, tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+
+    with pytest.raises(InputError, match="damaged"):
+        Trainer(CASES, TINY, tmp_path)
+
+
+def test_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
+    torch.save([torch.zeros(1)], tmp_path / "checkpoint.pt")
+
+    with pytest.raises(InputError, match="damaged"):
+        Trainer(CASES, TINY, tmp_path)
+
+
 def test_network_learns_to_find_the_contact_of_two_blocks(tmp_path: Path) -> None:
     """Sixty steps on two blocks: the cross-entropy falls to less than half of where it began."""
     config = replace(TINY, steps=60, learning_rate=1e-2, schedule="constant")

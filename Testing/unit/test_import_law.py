@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"progress", "anatomy", "geometry"}),
     frozenset({"volume"}),
     frozenset({"io", "preprocessing", "instances", "metrics", "mesh"}),
-    frozenset({"representations", "networks", "inference", "preview", "export"}),
+    frozenset({"representations", "networks", "inference", "preview", "export", "editing"}),
     frozenset({"backends", "bones", "config", "mrml"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),

@@ -9,6 +9,7 @@ import torch
 
 from fracseg_training.cascade.config import BONE_SLUGS
 from fracseg_training.class_weights import without_class_weights
+from fracseg_training.run import CHECKPOINT_ERRORS
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.networks.model_spec import ModelSpec
 from FractureSegmentationLib.networks.unet3d import UNet3D
@@ -64,7 +65,7 @@ def averaged_network(run: Path, config: BoneTrainConfig) -> tuple[UNet3D, int]:
         state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
         network.load_state_dict(state["averaged"])
         return network.eval(), int(state["step"])
-    except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+    except CHECKPOINT_ERRORS as error:
         raise InputError(
             "The run's folder holds no checkpoint of this stage.", "Name the folder of the run."
         ) from error

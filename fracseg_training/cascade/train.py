@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +14,7 @@ from fracseg_training.run import TrainingRun
 from FractureSegmentationLib.networks.unet3d import UNet3D
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from fracseg_training.cascade.config import BoneTrainConfig
@@ -25,7 +24,7 @@ _SIDE_SHARE = 0.2
 LOG_FIELDS = ("step", "loss", "cross_entropy", "dice_loss", "bone_dice", "learning_rate", "seconds")
 
 
-class BoneTrainer:
+class BoneTrainer(TrainingRun[UNet3D]):
     """Trains one bone network.
 
     Args:
@@ -43,52 +42,9 @@ class BoneTrainer:
         self._config = config
         self._patches = BonePatches(volumes, config)
         torch.manual_seed(config.seed)
-        self._run = TrainingRun(UNet3D(config.network), config, folder, LOG_FIELDS)
+        super().__init__(UNet3D(config.network), config, folder, LOG_FIELDS)
 
-    @property
-    def network(self) -> UNet3D:
-        """The network in training."""
-        return self._run.network
-
-    @property
-    def averaged(self) -> UNet3D:
-        """The moving average of its weights: what is saved as the model."""
-        return self._run.averaged
-
-    @property
-    def step(self) -> int:
-        """Steps taken."""
-        return self._run.step
-
-    def train(
-        self,
-        *,
-        until: int | None = None,
-        checkpoint_seconds: float = 180.0,
-        clock: Callable[[], float] = time.monotonic,
-        on_step: Callable[[dict[str, float]], None] | None = None,
-    ) -> None:
-        """Train up to the last step, with a checkpoint every so many seconds and at the end.
-
-        Args:
-            until: stop after this step instead; the schedule stays that of the whole run.
-            checkpoint_seconds: longest time between two checkpoints.
-            clock: seconds; read around every step.
-            on_step: called with the log row of every step.
-        """
-        self._run.train(
-            self._one_step,
-            until=until,
-            checkpoint_seconds=checkpoint_seconds,
-            clock=clock,
-            on_step=on_step,
-        )
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        self._run.save()
-
-    def _one_step(self, step: int) -> dict[str, float]:
+    def _take_step(self, step: int) -> dict[str, float]:
         config = self._config
         batch = self._patches.batch(step)
         inputs = batch.inputs.to(memory_format=torch.channels_last_3d)
@@ -96,7 +52,7 @@ class BoneTrainer:
             logits = self.network(inputs)
         cross_entropy, dice = self._losses(logits, batch.target)
         loss = cross_entropy + dice
-        self._run.descend(loss)
+        self._descend(loss)
         return {
             "loss": loss.item(),
             "cross_entropy": cross_entropy.item(),

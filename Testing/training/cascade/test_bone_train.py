@@ -96,6 +96,13 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         BoneTrainer(a_pool(), other, tmp_path)
 
 
+def test_no_model_is_made_of_a_damaged_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+
+    with pytest.raises(InputError, match="no checkpoint of this stage"):
+        averaged_network(tmp_path, TINY)
+
+
 def test_a_run_becomes_a_model_that_the_library_loads(tmp_path: Path) -> None:
     trainer = BoneTrainer(a_pool(), TINY, tmp_path / "run")
     trainer.train(until=2)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_cases import damage, write_tiny_case, write_tiny_model
 
 from FractureSegmentationLib.batch import cluster as cluster_module
 from FractureSegmentationLib.batch import dealer, one_case
@@ -21,20 +20,14 @@ from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import EnvironmentProblemError, RunCancelledError
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
 from FractureSegmentationLib.progress import CancelToken
+from Testing.tiny_cases import damage, write_tiny_case
 
 distributed = pytest.importorskip("distributed", reason="the extra batch is not installed")
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    write_tiny_model(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+def _tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
 
 
 @pytest.fixture(scope="module")

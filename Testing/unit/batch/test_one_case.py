@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_cases import damage, write_tiny_case, write_tiny_model
 
 from FractureSegmentationLib.batch import one_case
 from FractureSegmentationLib.batch.one_case import CaseJob, run_case
@@ -18,22 +17,16 @@ from FractureSegmentationLib.errors import MissingWeightsError, RunCancelledErro
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
 from FractureSegmentationLib.pipeline_models import ModelShelf
 from FractureSegmentationLib.progress import Progress
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    write_tiny_model(folder)
-    return folder
+from Testing.tiny_cases import damage, write_tiny_case, write_tiny_model
 
 
 @pytest.fixture(autouse=True)
-def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+def _tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
 
 
 @pytest.fixture(scope="module")
-def done(models: Path, tmp_path_factory: pytest.TempPathFactory) -> CaseJob:
+def done(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> CaseJob:
     """A case that has been done."""
     folder = tmp_path_factory.mktemp("done")
     ct = write_tiny_case(folder / "Jane Doe")
@@ -47,7 +40,7 @@ def done(models: Path, tmp_path_factory: pytest.TempPathFactory) -> CaseJob:
         writes_meshes=False,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FRACSEG_MODELS", str(models))
+        patch.setenv("FRACSEG_MODELS", str(tiny_models))
         record = run_case(job)
     assert (record.status, record.is_kept) == ("done", False), record
     return job

@@ -188,7 +188,7 @@ def test_a_bug_in_one_case_is_the_most_alarming_status(
     result = run(*four_cases, *GT)
 
     assert result.return_value == 1
-    assert "Not scored: 001: The memory did not suffice" in result.stderr
+    assert "Not scored: 001: There is not enough memory" in result.stderr
     assert "Not scored: 002: Something unexpected happened: RuntimeError" in result.stderr
     assert str(tmp_path) not in result.output
 

@@ -15,24 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_cases import damage, write_tiny_case, write_tiny_model
 
 from FractureSegmentationLib import pipeline_models
 from FractureSegmentationLib.cli.main import run
+from Testing.tiny_cases import damage, write_tiny_case
 
 LABELS = ("fragments.nii.gz", "bones.nii.gz", "contact.nrrd", "fragments.seg.nrrd")
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    write_tiny_model(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+def _tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
 
 
@@ -186,7 +179,9 @@ def test_one_ct_needs_two_places(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.fixture
-def long_list(tmp_path: Path, models: Path, repository: Path) -> Iterator[subprocess.Popen[str]]:
+def long_list(
+    tmp_path: Path, tiny_models: Path, repository: Path
+) -> Iterator[subprocess.Popen[str]]:
     """A run whose first case is short, and whose second takes far longer than a test may."""
     small = write_tiny_case(tmp_path / "small")
     large = write_tiny_case(tmp_path / "large", size=216)
@@ -198,7 +193,7 @@ def long_list(tmp_path: Path, models: Path, repository: Path) -> Iterator[subpro
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(repository), "FRACSEG_MODELS": str(models)},
+        env={**os.environ, "PYTHONPATH": str(repository), "FRACSEG_MODELS": str(tiny_models)},
     )
     yield process
     process.kill()

@@ -12,65 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
 from FractureSegmentationLib.cli.main import run
-from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.report import read_report
-from FractureSegmentationLib.io.sitk import write_volume
-from FractureSegmentationLib.networks.config import TPCNetConfig
-from FractureSegmentationLib.networks.model_spec import ModelSpec
-from FractureSegmentationLib.networks.tpc_net import TPCNet
-from FractureSegmentationLib.networks.weights import save_model
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.representations import bicm
-from FractureSegmentationLib.volume import LabelVolume, Volume
-
-TINY = TPCNetConfig(
-    features=(4, 8),
-    convs_per_stage=1,
-    decoder_convs=1,
-    memory_keys=4,
-    embedding_dim=8,
-    heads=2,
-    channel_embedding=8,
-    spatial_embedding=8,
-)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an untrained fragment model."""
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    spec = ModelSpec(
-        name="fracsegmentator-small",
-        task="fragments",
-        method="fracsegmentator",
-        network="tpc_net",
-        config=TINY.to_dict(),
-        bones=("sacrum", "left_hip"),
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=CtNormalisation().to_dict(),
-        channels=bicm.CHANNELS,
-        licence="Apache-2.0",
-    )
-    save_model(folder / spec.name, spec, TPCNet(TINY))
-    return folder
+from Testing.tiny_cases import write_tiny_case
 
 
 def write_case(folder: Path, size: int) -> tuple[Path, Path]:
     """A CT with a cube of bone, and its bone mask."""
-    folder.mkdir(parents=True, exist_ok=True)
-    voxels = np.zeros((size, size, size), np.uint8)
-    voxels[4:-4, 4:-4, 4:-4] = 2
-    geometry = Geometry(shape=voxels.shape, spacing_mm=(1.0, 1.0, 1.0))
-    hu = np.where(voxels > 0, 500, 40).astype(np.int16)
-    write_volume(folder / "ct.nii.gz", Volume(voxels=hu, geometry=geometry))
-    write_volume(folder / "bones.nii.gz", LabelVolume(voxels=voxels, geometry=geometry))
-    return folder / "ct.nii.gz", folder / "bones.nii.gz"
+    ct = write_tiny_case(folder, size)
+    return ct, ct.with_name("bones.nii.gz")
 
 
 @pytest.fixture
@@ -80,9 +32,9 @@ def case(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def arguments(
-    case: tuple[Path, Path], tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+    case: tuple[Path, Path], tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    monkeypatch.setenv("FRACSEG_MODELS", str(models))
+    monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
     ct, bones = case
     out = tmp_path / "Ergebnis ä"
     return ["segment", str(ct), str(out), "--bones", str(bones), "--device", "cpu"]
@@ -180,7 +132,7 @@ def test_info_tells_geometry_and_content(
 
 
 @pytest.fixture
-def child(tmp_path: Path, models: Path, repository: Path) -> Iterator[subprocess.Popen[str]]:
+def child(tmp_path: Path, tiny_models: Path, repository: Path) -> Iterator[subprocess.Popen[str]]:
     """A run that takes far longer than a test may: 216³ voxels of bone."""
     ct, bones = write_case(tmp_path / "in", 216)
     code = "from FractureSegmentationLib.cli.main import main; main()"
@@ -190,7 +142,7 @@ def child(tmp_path: Path, models: Path, repository: Path) -> Iterator[subprocess
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(repository), "FRACSEG_MODELS": str(models)},
+        env={**os.environ, "PYTHONPATH": str(repository), "FRACSEG_MODELS": str(tiny_models)},
     )  # fmt: skip
     yield process
     process.kill()

@@ -85,7 +85,7 @@ def test_merging_keeps_the_label_of_the_larger_region() -> None:
     assert graph.neighbours(2) == {}
 
 
-def test_parts_of_one_fragment_join_before_the_wider_fracture_between_large_ones_is_judged() -> (
+def test_parts_of_one_fragment_join_before_a_wider_fracture_is_judged() -> (
     None
 ):
     """Support needed: 0.5 from 5,000 mm³, so 0.5 for all. Parts 2 and 3 lack 0.4 x 500 = 200 mm² of
