@@ -85,9 +85,7 @@ def test_merging_keeps_the_label_of_the_larger_region() -> None:
     assert graph.neighbours(2) == {}
 
 
-def test_parts_of_one_fragment_join_before_a_wider_fracture_is_judged() -> (
-    None
-):
+def test_parts_of_one_fragment_join_before_a_wider_fracture_is_judged() -> None:
     """Support needed: 0.5 from 5,000 mm³, so 0.5 for all. Parts 2 and 3 lack 0.4 x 500 = 200 mm² of
     contact and join first. 1 and 2, over 3,000 mm² with 0.46, lack 120; 1 and the joined fragment
     have (3,000 x 0.46 + 1,000 x 0.66) / 4,000 = 0.51 and stay apart."""
