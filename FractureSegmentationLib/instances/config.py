@@ -58,7 +58,7 @@ class RecoveryConfig:
     support_reach_mm: float = 0.0
     interface_reach_mm: float = 1.5
     deep_boundary_mm: float = 3.0
-    merge_support: float = 0.28
+    merge_support: float = 0.35
     merge_support_small: float = 0.9
     small_mm3: float = 3_000.0
     large_mm3: float = 30_000.0
