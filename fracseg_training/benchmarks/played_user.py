@@ -167,8 +167,10 @@ class _User:
         return (more[0], more[1])
 
     def _part(self, label: int, part: int) -> MaskArray:
-        own: MaskArray = self._state.labels.voxels == label
-        return own & (self._case.truth.labels.voxels == part)
+        shared: MaskArray = (self._state.labels.voxels == label) & (
+            self._case.truth.labels.voxels == part
+        )
+        return shared
 
     def _click(self, mask: MaskArray) -> PointLps:
         """A voxel of a part: nearest to the centre of its largest piece, or any 3 mm inside it."""

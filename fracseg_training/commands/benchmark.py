@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
+
+if TYPE_CHECKING:
+    from fracseg_training.benchmarks.click_maps import MapKind
 
 _PATIENT = click.Path(exists=True, file_okay=False, path_type=Path)
 SPEED_PARTS = ("recovery", "encoding", "growth", "predictor", "padding", "avx2")
@@ -91,6 +94,26 @@ def auto(label_map: Path, names: Path, count: int, seed: int, device: str) -> No
     bone = sum(row[0] for row in rows) / len(rows)
     fragment = sum(row[1] for row in rows) / len(rows)
     click.echo(f"mean bone Dice {bone:.3f}, mean fragment IoU {fragment:.3f} over {len(rows)} CTs")
+
+
+@benchmark.command()
+@click.argument("patients", nargs=-1, required=True, type=_PATIENT)
+@click.option(
+    "--map",
+    "kind",
+    type=click.Choice(["folds", "oracle", "none"]),
+    default="folds",
+    show_default=True,
+    help="Contact map that splits go by: of the fold weights, a perfect one, or the CT alone.",
+)
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--device", default="auto", show_default=True)
+def clicks(patients: tuple[Path, ...], kind: MapKind, seed: int, device: str) -> None:
+    """Play merge and split clicks on simulated errors in the bones of real PATIENTS."""
+    from fracseg_training.benchmarks.click_table import click_lines
+
+    for line in click_lines(patients, kind, seed=seed, device=device):
+        click.echo(line)
 
 
 @benchmark.command()

@@ -1,0 +1,1 @@
+"""Correcting fragments by hand: merge, split, assign, renumber, review, undo."""

@@ -1,0 +1,272 @@
+"""Fragments, edits as values, and the one history of all edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from FractureSegmentationLib.anatomy.catalogue import bone_named
+from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
+from FractureSegmentationLib.editing.edit import apply_edit, foreign_edit, make_edit
+from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
+from FractureSegmentationLib.editing.history import EditHistory
+from FractureSegmentationLib.editing.merge import merge_fragments
+from FractureSegmentationLib.editing.renumber import renumber_by_volume
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.types import LabelArray
+from FractureSegmentationLib.volume import LabelVolume
+
+MakeFragments = Callable[[LabelArray], Fragments]
+LEFT_HIP = bone_named("left_hip")
+
+
+def row(*labels: int) -> LabelArray:
+    return np.array(labels, np.uint16).reshape(1, 1, -1)
+
+
+def _unit_geometry(count: int) -> Geometry:
+    return Geometry(shape=(1, 1, count), spacing_mm=(1.0, 1.0, 1.0))
+
+
+def values(fragments: Fragments) -> list[int]:
+    return [int(v) for v in fragments.labels.voxels.ravel()]
+
+
+def test_a_fragment_knows_its_bone_its_size_and_its_box(make_fragments: MakeFragments) -> None:
+    """Label 52 is fragment 2 of the left hip bone (51-100)."""
+    fragments = make_fragments(row(0, 52, 52, 1, 52))
+
+    record = fragments.record(52)
+
+    assert [r.label for r in fragments.records] == [1, 52]
+    assert (record.bone.slug, record.index, record.voxels) == ("left_hip", 2, 3)
+    assert record.box[2] == slice(1, 5)
+    assert record.name == "fragment 2 of the left hip bone"
+    assert fragments.volume_mm3(52) == 3.0
+
+
+def test_labels_without_a_bone_or_beyond_16_bits_are_refused(
+    make_fragments: MakeFragments,
+) -> None:
+    with pytest.raises(ValueError, match="belongs to no bone"):
+        make_fragments(row(551))
+    with pytest.raises(ValueError, match="65535"):
+        make_fragments(np.array([[[65537]]], np.int32))
+    with pytest.raises(ValueError, match="no fragment with the label 3"):
+        make_fragments(row(1)).record(3)
+
+
+def test_an_edit_tells_the_smallest_box_and_leaves_its_input_alone(
+    make_fragments: MakeFragments,
+) -> None:
+    fragments = make_fragments(row(51, 51, 51, 52))
+    k, j, i = slice(0, 1), slice(0, 1), slice(0, 4)
+
+    edit = make_edit(fragments, (k, j, i), row(51, 53, 51, 52), "try")
+    edited = apply_edit(fragments, edit)
+
+    assert edit.box == (slice(0, 1), slice(0, 1), slice(1, 2))
+    assert edit.before.ravel().tolist() == [51]
+    assert edit.after.ravel().tolist() == [53]
+    assert (edit.added, edit.removed) == ((53,), ())
+    assert values(fragments) == [51, 51, 51, 52]
+    assert values(edited) == [51, 53, 51, 52]
+    assert [r.voxels for r in edited.records] == [2, 1, 1]
+
+
+def test_an_edit_resets_the_review_of_what_it_changes_and_of_nothing_else(
+    make_fragments: MakeFragments,
+) -> None:
+    plain = make_fragments(row(1, 51, 51, 52))
+    fragments = plain.with_review([1, 51, 52], ReviewStatus.ACCEPTED)
+    assert fragments.is_reviewed
+    assert not plain.is_reviewed
+
+    edited = apply_edit(fragments, merge_fragments(fragments, [51, 52]))
+
+    assert edited.record(51).review is ReviewStatus.UNREVIEWED
+    assert edited.record(1).review is ReviewStatus.ACCEPTED
+    assert not edited.is_reviewed
+
+
+def test_an_edit_forgets_the_confidence_of_what_it_changes() -> None:
+    volume = LabelVolume(
+        voxels=row(1, 51, 52),
+        geometry=_unit_geometry(3),
+    )
+    fragments = Fragments.of(volume, confidences={1: 0.9, 51: 0.8})
+
+    edited = apply_edit(fragments, merge_fragments(fragments, [51, 52]))
+
+    assert edited.record(1).confidence == 0.9
+    assert edited.record(51).confidence is None
+
+
+def test_an_edit_of_other_fragments_is_refused(make_fragments: MakeFragments) -> None:
+    fragments = make_fragments(row(51, 51, 52))
+    edit = merge_fragments(fragments, [51, 52])
+
+    with pytest.raises(ValueError, match="does not belong"):
+        apply_edit(make_fragments(row(51, 51, 53)), edit)
+
+
+def test_fresh_labels_come_before_those_of_fragments_that_are_gone(
+    make_fragments: MakeFragments,
+) -> None:
+    """52 was merged away: the next fragment is 53, not 52."""
+    fragments = make_fragments(row(51, 51, 52))
+    merged = apply_edit(fragments, merge_fragments(fragments, [51, 52]))
+
+    assert fragments.free_labels(LEFT_HIP, 2) == (53, 54)
+    assert merged.retired == {52}
+    assert merged.free_labels(LEFT_HIP, 2) == (53, 54)
+    assert merged.free_labels(LEFT_HIP, 49)[-1] == 52
+
+
+def test_a_bone_cannot_hold_more_fragments_than_its_numbering() -> None:
+    """PENGWIN 2024 gives the left hip bone 11 to 20."""
+    volume = LabelVolume(voxels=row(*range(11, 20)), geometry=_unit_geometry(9))
+    fragments = Fragments.of(volume, PENGWIN_2024)
+
+    assert fragments.free_labels(LEFT_HIP, 1) == (20,)
+    with pytest.raises(InputError, match="left hip bone would have more than the 10 fragments"):
+        fragments.free_labels(LEFT_HIP, 2)
+
+
+def test_a_foreign_edit_is_read_off_the_labels(make_fragments: MakeFragments) -> None:
+    """A brush painted voxel 2 with 52 and erased voxel 4, the last of fragment 53."""
+    fragments = make_fragments(row(51, 51, 51, 52, 53))
+
+    edit = foreign_edit(fragments, row(51, 51, 52, 52, 0), "paint")
+
+    assert edit is not None
+    assert edit.description == "paint"
+    assert edit.removed == (53,)
+    edited = apply_edit(fragments, edit)
+    assert {r.label: r.voxels for r in edited.records} == {51: 2, 52: 2}
+    assert foreign_edit(edited, row(51, 51, 52, 52, 0), "paint") is None
+
+
+def test_a_foreign_label_of_no_bone_is_told_to_the_user(make_fragments: MakeFragments) -> None:
+    with pytest.raises(InputError, match="label 600 belongs to no bone"):
+        foreign_edit(make_fragments(row(51, 51)), row(51, 600), "paint")
+    with pytest.raises(ValueError, match="do not fill"):
+        foreign_edit(make_fragments(row(51, 51)), row(51), "paint")
+
+
+def test_renumbering_orders_by_volume_within_each_bone(make_fragments: MakeFragments) -> None:
+    """Left hip: 51 has 1 voxel, 53 has 3, 54 has 2. The sacrum's 1 stays."""
+    plain = make_fragments(row(51, 53, 53, 53, 54, 54, 1))
+    fragments = plain.with_review([53], ReviewStatus.ACCEPTED)
+
+    edit = renumber_by_volume(fragments)
+
+    assert edit is not None
+    assert dict(edit.renumbered) == {51: 53, 53: 51, 54: 52}
+    assert dict(edit.inverse().renumbered) == {53: 51, 51: 53, 52: 54}
+    renumbered = apply_edit(fragments, edit)
+    assert values(renumbered) == [53, 51, 51, 51, 52, 52, 1]
+    assert renumbered.record(51).review is ReviewStatus.ACCEPTED
+    assert renumbered.record(53).review is ReviewStatus.UNREVIEWED
+    assert renumbered.record(51).index == 1
+    assert renumber_by_volume(renumbered) is None
+
+
+def test_undo_and_redo_restore_voxels_records_and_retired_labels(
+    make_fragments: MakeFragments,
+) -> None:
+    first = make_fragments(row(51, 51, 52, 1)).with_review([51], ReviewStatus.ACCEPTED)
+    history = EditHistory()
+    edit = merge_fragments(first, [51, 52])
+    history.record(edit)
+    second = apply_edit(first, edit)
+    assert history.undo_description == "merge fragments 1 and 2 of the left hip bone"
+
+    undone = apply_edit(second, history.undo(second))
+
+    assert values(undone) == values(first)
+    assert undone.records == first.records
+    assert undone.retired == first.retired == frozenset()
+    assert history.undo_description is None
+    redone = apply_edit(undone, history.redo(undone))
+    assert values(redone) == values(second)
+    assert redone.records == second.records
+    assert redone.retired == {52}
+    assert history.redo_description is None
+
+
+def test_undo_keeps_the_review_of_fragments_it_does_not_touch(
+    make_fragments: MakeFragments,
+) -> None:
+    first = make_fragments(row(51, 51, 52, 1))
+    history = EditHistory()
+    history.record(edit := merge_fragments(first, [51, 52]))
+    second = apply_edit(first, edit).with_review([1], ReviewStatus.ACCEPTED)
+
+    undone = apply_edit(second, history.undo(second))
+
+    assert undone.record(1).review is ReviewStatus.ACCEPTED
+
+
+def test_a_new_edit_ends_what_could_be_redone(make_fragments: MakeFragments) -> None:
+    fragments = make_fragments(row(51, 52, 53))
+    history = EditHistory()
+    history.record(edit := merge_fragments(fragments, [51, 52]))
+    history.undo(apply_edit(fragments, edit))
+    history.record(merge_fragments(fragments, [52, 53]))
+
+    assert history.redo_description is None
+    with pytest.raises(ValueError, match="nothing to redo"):
+        history.redo(fragments)
+
+
+def test_an_edit_that_was_not_recorded_stops_undo_and_keeps_the_step(
+    make_fragments: MakeFragments,
+) -> None:
+    fragments = make_fragments(row(51, 51, 52))
+    history = EditHistory()
+    history.record(merge_fragments(fragments, [51, 52]))
+
+    with pytest.raises(ValueError, match="without being recorded"):
+        history.undo(make_fragments(row(51, 51, 53)))
+    assert history.undo_description is not None
+    with pytest.raises(ValueError, match="nothing to undo"):
+        EditHistory().undo(fragments)
+
+
+def test_the_history_forgets_the_oldest_steps_and_never_the_latest(
+    rng: np.random.Generator, make_fragments: MakeFragments
+) -> None:
+    """Noise does not compress: each of the 20 steps takes at least 4,096 / 8 bytes."""
+    fragments = make_fragments(rng.integers(51, 53, (16, 16, 16)).astype(np.uint16))
+    limit = 4_000
+    history = EditHistory(limit_bytes=limit)
+    for number in range(20):
+        after = np.where(rng.random((16, 16, 16)) < 0.5, fragments.labels.voxels, 53)
+        edit = foreign_edit(fragments, after, f"step {number}")
+        assert edit is not None
+        history.record(edit)
+    assert history.bytes_held <= limit
+    assert history.undo_description == "step 19"
+
+    tight = EditHistory(limit_bytes=0)
+    tight.record(edit)
+    assert tight.undo_description == "step 19"
+    with pytest.raises(ValueError, match="limit_bytes"):
+        EditHistory(limit_bytes=-1)
+
+
+def test_a_merge_of_a_large_fragment_takes_little_memory(make_fragments: MakeFragments) -> None:
+    """Two blocks of a million voxels: in full the step would take 4 MB."""
+    labels = np.full((100, 100, 200), 51, np.uint16)
+    labels[:, :, 100:] = 52
+    history = EditHistory()
+
+    history.record(merge_fragments(make_fragments(labels), [51, 52]))
+
+    assert history.bytes_held < 20_000
+    history.clear()
+    assert history.bytes_held == 0
