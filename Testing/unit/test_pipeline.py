@@ -449,7 +449,7 @@ def test_a_preview_that_fails_costs_a_warning_and_nothing_else(
     segment_case(a_request(broken_hip, tmp_path))
     out = tmp_path / "out"
     assert not (out / "preview.png").exists()
-    assert read_report(out)["warnings"] == ["The preview picture could not be drawn."]
+    assert read_report(out)["warnings"] == ["The preview picture could not be drawn (ValueError)."]
 
 
 def test_a_model_for_something_else_is_refused(
