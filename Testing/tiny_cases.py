@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.sitk import write_volume
@@ -27,6 +28,16 @@ TINY = TPCNetConfig(
     channel_embedding=8,
     spatial_embedding=8,
 )
+
+
+class DensityReader(nn.Module):
+    """A bone network: everything above 200 HU is the left hip."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, K, J, I) with HU as the first channel to scores of background and five bones."""
+        hu = x[:, :1]
+        rest = torch.full_like(hu, -50.0)
+        return torch.cat((200.0 - hu, rest, hu - 200.0, rest, rest, rest), dim=1)
 
 
 def write_tiny_model(models: Path, seed: int = 0) -> None:

@@ -54,6 +54,8 @@ def bones_by_totalsegmentator(
         write_volume(folder / "ct.nii.gz", ct)
         try:
             segment(folder / "ct.nii.gz", folder / "bones", list(_STRUCTURES), device)
+        except MemoryError:
+            raise
         except Exception as error:
             raise EnvironmentProblemError(
                 "TotalSegmentator failed.",

@@ -79,7 +79,7 @@ def _draw(evaluation: Evaluation) -> Figure:
 
 def _subtitle(evaluation: Evaluation) -> str:
     cases = evaluation.cases
-    text = f"{len(cases)} cases, {sum(len(case.bones) for _, case in cases)} bones"
+    text = f"{len(cases)} case{'s' * (len(cases) != 1)}, {sum(len(case.bones) for _, case in cases)} bones"
     if evaluation.failures:
         text += f"; {len(evaluation.failures)} cases could not be scored"
     return (

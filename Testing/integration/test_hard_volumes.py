@@ -33,6 +33,7 @@ from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
 from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.volume import LabelVolume, Volume
 from Testing.integration.fault_shell import snapshot_of
+from Testing.tiny_cases import DensityReader
 
 BONES = ("sacrum", "left_hip", "right_hip", "left_femur", "right_femur")
 AIR_HU, TISSUE_HU, GAP_HU, BONE_HU, METAL_HU = -1000.0, 40.0, 350.0, 650.0, 3050.0
@@ -59,15 +60,6 @@ class Reader(nn.Module):
             -(((hu - GAP_HU) / 60.0) ** 2),
         )
         return torch.cat(scores, dim=1)
-
-
-class DensityReader(nn.Module):
-    """Everything above 200 HU is the left hip."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        hu = x[:, :1]
-        rest = torch.full_like(hu, -50.0)
-        return torch.cat((200.0 - hu, rest, hu - 200.0, rest, rest, rest), dim=1)
 
 
 def spec_of(name: str) -> ModelSpec:

@@ -127,7 +127,11 @@ def test_a_result_of_one_ct_and_a_foreign_summary_are_left_alone(tmp_path: Path)
 
 def test_the_folder_of_an_earlier_run_is_fit_for_the_next(tmp_path: Path) -> None:
     write_summary(tmp_path, [DONE])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
     prepare_folder(tmp_path, [])
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 class WarningsHeard(SilentWatcher):

@@ -114,3 +114,11 @@ def test_a_folder_that_a_killed_run_left_is_cleared_at_the_next_start(
         bones_by_totalsegmentator(ct, "cpu", lambda *_: None)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_lack_of_memory_stays_what_it_is(ct: Volume) -> None:
+    def segment(*_: object) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        bones_by_totalsegmentator(ct, "cpu", segment)
