@@ -14,6 +14,7 @@ from fracseg_training.synthesis.deform import DeformConfig, deform_body, extend_
 from fracseg_training.synthesis.embed import BareBones, Surroundings, embed_real_bones
 from fracseg_training.synthesis.real_texture import bone_texture, paint_texture
 from fracseg_training.synthesis.scanner import HIGHEST_HU, LOWEST_HU
+from fracseg_training.synthesis.spine import with_lowered_spine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,9 @@ _TALL_SHARE = 0.2
 _ABOVE_PELVIS_MM = (40.0, 170.0)
 _REAL_EVERY = 3
 _REAL_LOOK_SHARE = 0.5
+_OTHER_SPINE_SHARE = 0.75
+_MOST_LEFT_OUT = 3
+_TILT_DEG = 14.0
 
 
 class CtSource(Protocol):
@@ -64,7 +68,7 @@ class BodySource:
 
     def make(self, index: int, rng: np.random.Generator) -> SyntheticCt:
         """The synthetic CT of an index; the sources take turns."""
-        host = self.hosts[index % len(self.hosts)]
+        host = _with_other_spine(self.hosts[index % len(self.hosts)], rng)
         turn, is_later = divmod(index, _REAL_EVERY)
         if self.bare_bones and is_later == _REAL_EVERY - 1:
             return self._embedded(self.bare_bones[turn % len(self.bare_bones)], host, rng)
@@ -116,6 +120,13 @@ class PhantomSource:
 def _leg_length_mm(rng: np.random.Generator) -> float:
     """How much thigh a CT shows below the label map; none in half of them."""
     return float(rng.uniform(0.0, 180.0)) if rng.random() < 0.5 else 0.0
+
+
+def _with_other_spine(host: LabelMap, rng: np.random.Generator) -> LabelMap:
+    """Another vertebra on the sacrum, and at another angle, in most bodies."""
+    levels = int(rng.integers(_MOST_LEFT_OUT + 1))
+    tilt = float(rng.uniform(-1.0, 1.0)) * _TILT_DEG
+    return with_lowered_spine(host, levels, tilt) if rng.random() < _OTHER_SPINE_SHARE else host
 
 
 def _cut_above(host: LabelMap, rng: np.random.Generator) -> LabelMap:

@@ -31,18 +31,26 @@ class BoneTrainer(TrainingRun[UNet3D]):
         volumes: the pool at the stage's spacing.
         config: how.
         folder: where the state of the run lives; a run found there goes on.
+        initial: state dict to start a new run from.
 
     Raises:
         InputError: the run in the folder is damaged or of another network.
     """
 
     def __init__(
-        self, volumes: Sequence[PoolVolume], config: BoneTrainConfig, folder: Path
+        self,
+        volumes: Sequence[PoolVolume],
+        config: BoneTrainConfig,
+        folder: Path,
+        initial: dict[str, Tensor] | None = None,
     ) -> None:
         self._config = config
         self._patches = BonePatches(volumes, config)
         torch.manual_seed(config.seed)
-        super().__init__(UNet3D(config.network), config, folder, LOG_FIELDS)
+        network = UNet3D(config.network)
+        if initial is not None:
+            network.load_state_dict(initial)
+        super().__init__(network, config, folder, LOG_FIELDS)
 
     def _take_step(self, step: int) -> dict[str, float]:
         config = self._config

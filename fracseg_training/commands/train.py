@@ -50,6 +50,7 @@ def train(
     import torch
 
     from fracseg_training.cases import load_cases
+    from fracseg_training.initial import initial_weights
     from fracseg_training.model_card import write_trained_model
     from fracseg_training.trainer import Trainer
 
@@ -62,7 +63,7 @@ def train(
         if not only_source or case.info.source in only_source
     ]
     click.echo(f"{len(cases)} cases of {len({c.info.patient for c in cases})} anatomies")
-    trainer = Trainer(cases, config, run_dir, _initial_weights(initial))
+    trainer = Trainer(cases, config, run_dir, initial_weights(initial))
     trainer.train(on_step=_report)
     write_trained_model(run_dir / "model", name, trainer, config, cases, exclude_patient)
     click.echo(f"wrote {run_dir / 'model'}")
@@ -79,15 +80,6 @@ def _config(preset: str, steps: int | None, learning_rate: float | None, seed: i
     if learning_rate is not None:
         config = replace(config, learning_rate=learning_rate)
     return config
-
-
-def _initial_weights(folder: Path | None) -> dict[str, Tensor] | None:
-    if folder is None:
-        return None
-    from FractureSegmentationLib.networks.weights import load_model
-
-    _, network = load_model(folder)
-    return dict(network.state_dict())
 
 
 def _report(row: dict[str, float]) -> None:

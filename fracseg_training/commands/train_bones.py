@@ -72,6 +72,7 @@ def pool(
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps of the whole run.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--initial", type=_FOLDER, help="Model folder to start from.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.")
 def fit(
     stage: str,
@@ -80,6 +81,7 @@ def fit(
     steps: int | None,
     learning_rate: float | None,
     seed: int,
+    initial: Path | None,
     threads: int | None,
 ) -> None:
     """Train STAGE on the CTs in POOL_DIR; RUN_DIR keeps checkpoint, log and, at the end, the model.
@@ -92,6 +94,7 @@ def fit(
     from fracseg_training.cascade.export import write_bone_model
     from fracseg_training.cascade.pool import read_pool
     from fracseg_training.cascade.train import BoneTrainer
+    from fracseg_training.initial import initial_weights
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -102,7 +105,7 @@ def fit(
         config = replace(config, learning_rate=learning_rate)
     volumes = read_pool(pool_dir, stage)
     click.echo(f"{len(volumes)} synthetic CTs")
-    trainer = BoneTrainer(volumes, config, run_dir)
+    trainer = BoneTrainer(volumes, config, run_dir, initial_weights(initial))
     trainer.train(on_step=_report)
     write_bone_model(run_dir / "model", config, trainer.averaged, trainer.step)
     click.echo(f"wrote {run_dir / 'model'}")
