@@ -16,6 +16,7 @@ from fracseg_training.cases import SUFFIX, Case, CaseInfo, make_case, save_case
 from fracseg_training.simulate.config import SimulationConfig
 from fracseg_training.simulate.fracture import simulate_fracture, simulate_intact
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
+from FractureSegmentationLib.boxes import bounding_box, grown_box
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.read import read_ct, read_labels
 from FractureSegmentationLib.preprocessing.orient import canonical_order
@@ -182,17 +183,11 @@ def box_around(mask: MaskArray, spacing_mm: Spacing, margin_mm: float) -> Box:
     Raises:
         ValueError: the mask is empty.
     """
-    if not mask.any():
+    box = bounding_box(mask)
+    if box is None:
         raise ValueError("an empty mask has no box")
-    sides = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        hits = np.flatnonzero(mask.any(axis=others))
-        margin = int(np.ceil(margin_mm / spacing_mm[axis]))
-        sides.append(
-            slice(max(int(hits[0]) - margin, 0), min(int(hits[-1]) + 1 + margin, mask.shape[axis]))
-        )
-    return (sides[0], sides[1], sides[2])
+    margins = [int(np.ceil(margin_mm / step)) for step in spacing_mm]
+    return grown_box(box, margins, mask.shape)
 
 
 def _on_working_grid(ct: Volume, labels: LabelVolume) -> tuple[HuArray, LabelArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 
 from FractureSegmentationLib.batch.dealer import CaseDealer
 from FractureSegmentationLib.batch.ledger import Ledger
-from FractureSegmentationLib.batch.local_workers import (
-    LocalWorkers,
-    local_workers,
-    plan_for_this_machine,
-)
+from FractureSegmentationLib.batch.local_workers import LocalWorkers, OnWorkers, local_workers
+from FractureSegmentationLib.batch.worker_plan import plan_for_this_machine
 from FractureSegmentationLib.config import PrecisionChoice
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.progress import CancelToken
@@ -56,9 +53,6 @@ class ClusterConfig:
             raise ValueError("a scheduler has workers of its own")
 
 
-OnWorkers = Callable[[LocalWorkers], None]
-
-
 def run_on_cluster(
     ledger: Ledger,
     config: ClusterConfig,
@@ -81,7 +75,8 @@ def run_on_cluster(
         RunCancelledError: the token was raised; the records of finished cases are in the ledger.
     """
     require_dask()
-    with _connected(config, ledger.out, on_workers or (lambda _: None)) as (client, workers):
+    on_workers = on_workers or (lambda _: None)
+    with _connected(config, ledger.out, token, on_workers) as (client, workers):
         dealer = CaseDealer(
             client,
             ledger,
@@ -108,7 +103,7 @@ def require_dask() -> None:
 
 @contextlib.contextmanager
 def _connected(
-    config: ClusterConfig, out: Path, on_workers: OnWorkers
+    config: ClusterConfig, out: Path, token: CancelToken, on_workers: OnWorkers
 ) -> Iterator[tuple[Client, LocalWorkers | None]]:
     from distributed import Client
 
@@ -117,10 +112,11 @@ def _connected(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if config.scheduler is None:
         plan = plan_for_this_machine(config.workers, config.device)
-        with local_workers(plan, out) as workers:
-            on_workers(workers)
-            with Client(workers.cluster, set_as_default=False) as client:
-                yield client, workers
+        with (
+            local_workers(plan, out, token, on_workers) as workers,
+            Client(workers.cluster, set_as_default=False) as client,
+        ):
+            yield client, workers
         return
     where = (
         {"scheduler_file": config.scheduler}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 _LOOK_SECONDS = 0.1
-_CANCEL_SECONDS = 1.0
+_CANCEL_SECONDS = 0.6
 _SHARED_DISK_SECONDS = 5.0
 
 

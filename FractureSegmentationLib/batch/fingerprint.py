@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from FractureSegmentationLib import __version__
-from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.io.read import readable
 from FractureSegmentationLib.pipeline import CaseRequest
-from FractureSegmentationLib.pipeline_models import Weights
+from FractureSegmentationLib.pipeline.models import Weights
 from FractureSegmentationLib.progress import CancelToken
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -68,12 +68,8 @@ def _totalsegmentator(is_used: bool) -> str:
 
 def _content_sha256(path: Path, token: CancelToken) -> str:
     """A hash of all bytes that belong to an input, whatever the files are called."""
-    try:
+    with readable():
         hashes = sorted(_file_sha256(file, token) for file in _files_of(path))
-    except OSError as error:
-        raise InputError(
-            "The input could not be read.", "Check that you may read it and that the disk is there."
-        ) from error
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 

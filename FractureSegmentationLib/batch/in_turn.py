@@ -6,7 +6,7 @@ from functools import partial
 
 from FractureSegmentationLib.batch.ledger import Ledger
 from FractureSegmentationLib.batch.one_case import run_case
-from FractureSegmentationLib.pipeline_models import ModelShelf
+from FractureSegmentationLib.pipeline.models import ModelShelf
 from FractureSegmentationLib.progress import CancelToken, Progress
 
 

@@ -26,7 +26,7 @@ from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
 from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.io.report import read_report
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
-from FractureSegmentationLib.pipeline_models import ModelShelf, weights_of
+from FractureSegmentationLib.pipeline.models import ModelShelf, weights_of
 from FractureSegmentationLib.progress import Progress
 
 Clock = Callable[[], float]

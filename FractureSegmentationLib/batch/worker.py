@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, run_case, waiting
 from FractureSegmentationLib.errors import RunCancelledError
-from FractureSegmentationLib.pipeline_models import ModelShelf
+from FractureSegmentationLib.pipeline.models import ModelShelf
 from FractureSegmentationLib.progress import CancelToken, Progress
 
 _one_at_a_time = threading.Lock()

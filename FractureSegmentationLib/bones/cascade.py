@@ -12,10 +12,10 @@ import numpy.typing as npt
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.bones.clean import clean_bones
 from FractureSegmentationLib.bones.sides import assign_sides, likeliest_bones
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.errors import NoBoneError
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances.depth import distance_to_mm
-from FractureSegmentationLib.instances.windows import bounding_box
 from FractureSegmentationLib.preprocessing.crop import padded_box
 from FractureSegmentationLib.preprocessing.intensity import CtNormalisation, normalise
 from FractureSegmentationLib.preprocessing.orient import canonical_order
@@ -91,17 +91,9 @@ def bones_by_cascade(
             "None of the bones that are looked for was found in the CT.", _CHECK_THE_SERIES
         )
     near = rough.geometry.cropped(padded_box(box, rough.geometry, _FINE_MARGIN_MM))
-    grid = near.resampled(fine.spacing_mm)
-    probabilities = _fine_probabilities(
-        canonical,
-        nearest_labels(rough, grid),
-        fine,
-        device,
-        _part(progress, 0.35, 0.9),
-    )
-    cleaned = _clean(probabilities, fine)
-    found = classes_to_grid(cleaned, grid, canonical.geometry)
-    voxels = np.ascontiguousarray(order.undo(_mask_values(fine.bones)[found]))
+    around = nearest_labels(rough, near.resampled(fine.spacing_mm))
+    found = _fine_bones(canonical, around, fine, device, _part(progress, 0.35, 0.9))
+    voxels = np.ascontiguousarray(order.undo(found))
     if not voxels.any():
         raise NoBoneError("No bone of a plausible size was found in the CT.", _CHECK_THE_SERIES)
     progress.report(1.0)
@@ -120,6 +112,14 @@ def _rough_bones(ct: Volume, stage: BoneStage, device: str, progress: Progress) 
     spacing_mm = small.geometry.spacing_mm
     values = assign_sides(likeliest_bones(probabilities, stage.bones), spacing_mm)
     return LabelVolume(voxels=clean_bones(values, spacing_mm), geometry=small.geometry)
+
+
+def _fine_bones(
+    ct: Volume, rough: LabelVolume, stage: BoneStage, device: str, progress: Progress
+) -> npt.NDArray[np.uint8]:
+    """Mask values on the CT's grid; `rough` is the coarse result at the fine spacing."""
+    probabilities = _clean(_fine_probabilities(ct, rough, stage, device, progress), stage)
+    return _mask_values(stage.bones)[classes_to_grid(probabilities, rough.geometry, ct.geometry)]
 
 
 def _fine_probabilities(

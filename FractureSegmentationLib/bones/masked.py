@@ -6,7 +6,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.windows import bounding_box
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.preprocessing.crop import padded_box
 from FractureSegmentationLib.preprocessing.upsample import fill_from_nearest
 from FractureSegmentationLib.types import MaskArray

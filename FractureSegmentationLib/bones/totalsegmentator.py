@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from FractureSegmentationLib.io.scratch import clear_scratch, scratch_folder
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
-_STRUCTURES = {
+PELVIC_STRUCTURES: Mapping[str, str] = {
     "sacrum": "sacrum",
     "vertebrae_S1": "sacrum",
     "hip_left": "left_hip",
@@ -25,6 +25,7 @@ _STRUCTURES = {
     "femur_left": "left_femur",
     "femur_right": "right_femur",
 }
+"""Structure of a whole-body label map to slug of our catalogue; such maps cut S1 out."""
 
 Segment = Callable[[Path, Path, list[str], str], None]
 """Writes one mask file per structure: input file, output folder, structures, device."""
@@ -53,7 +54,7 @@ def bones_by_totalsegmentator(
     with scratch_folder() as folder:
         write_volume(folder / "ct.nii.gz", ct)
         try:
-            segment(folder / "ct.nii.gz", folder / "bones", list(_STRUCTURES), device)
+            segment(folder / "ct.nii.gz", folder / "bones", list(PELVIC_STRUCTURES), device)
         except MemoryError:
             raise
         except Exception as error:
@@ -61,7 +62,7 @@ def bones_by_totalsegmentator(
                 "TotalSegmentator failed.",
                 "Run it on its own to see why, or find the bones another way with --bones.",
             ) from error
-        for structure, slug in _STRUCTURES.items():
+        for structure, slug in PELVIC_STRUCTURES.items():
             path = folder / "bones" / f"{structure}.nii.gz"
             if path.is_file():
                 mask = placed_on_grid(read_labels(path), ct.geometry).voxels != 0

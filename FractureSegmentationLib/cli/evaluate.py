@@ -10,21 +10,21 @@ from pathlib import Path
 import click
 
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
-from FractureSegmentationLib.cli.evaluation_csv import (
+from FractureSegmentationLib.cli.evaluation.csv_tables import (
     FIRST_COLUMN,
     write_csv_file,
     write_csv_folder,
 )
-from FractureSegmentationLib.cli.evaluation_files import Output, check_outputs, write_outputs
-from FractureSegmentationLib.cli.evaluation_json import SCHEMA, as_json
-from FractureSegmentationLib.cli.evaluation_pairs import pair_sources
-from FractureSegmentationLib.cli.evaluation_picture import (
+from FractureSegmentationLib.cli.evaluation.files import Output, check_outputs, write_outputs
+from FractureSegmentationLib.cli.evaluation.json_figures import SCHEMA, as_json
+from FractureSegmentationLib.cli.evaluation.pairs import pair_sources, without_names
+from FractureSegmentationLib.cli.evaluation.picture import (
     MARK,
     refuse_without_matplotlib,
     write_picture,
 )
-from FractureSegmentationLib.cli.evaluation_run import Evaluation, Plan, evaluate_pairs
-from FractureSegmentationLib.cli.evaluation_text import as_text
+from FractureSegmentationLib.cli.evaluation.run import Evaluation, Plan, evaluate_pairs
+from FractureSegmentationLib.cli.evaluation.text_tables import as_text
 from FractureSegmentationLib.errors import FracSegError, InputError
 from FractureSegmentationLib.metrics.figures import ScoreSettings
 from FractureSegmentationLib.metrics.protocols import PROTOCOLS, protocol_named
@@ -63,6 +63,11 @@ def _png(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path
     "--ignore-unpaired", is_flag=True, help="Cases that only one folder has are no failure."
 )
 @click.option(
+    "--anonymous",
+    is_flag=True,
+    help="Number the cases (case-001 is the first truth by name) instead of naming their files.",
+)
+@click.option(
     "--json",
     "json_path",
     metavar="FILE",
@@ -94,6 +99,7 @@ def evaluate(
     no_distances: bool,
     match_iou: float,
     ignore_unpaired: bool,
+    anonymous: bool,
     json_path: Path | None,
     csv_path: Path | None,
     picture: Path | None,
@@ -104,6 +110,8 @@ def evaluate(
     Each is a label file, a result folder of `fracseg segment`, a case folder with a file called
     label or fragments, or a folder of many of these, which pair by their names. A result folder
     says itself how its labels are numbered; for other files the numbering has to be named.
+    A case goes by the name of its truth, of the file or the folder, in every table and picture.
+    Where such names point to a patient, say --anonymous.
 
     The protocol pengwin2026 is RECONSTRUCTED from public descriptions; its figures may differ from
     the official ones. A case that cannot be scored does not stop the others. Exit status: 0 all
@@ -112,6 +120,8 @@ def evaluate(
     outputs = _outputs(json_path, csv_path, picture)
     check_outputs(outputs, [prediction, truth], overwrite=overwrite)
     pairing = pair_sources(prediction, truth)
+    if anonymous:
+        pairing = without_names(pairing)
     plan = Plan(
         protocol=protocol_named(protocol),
         settings=ScoreSettings(with_distances=not no_distances, match_iou=match_iou),
@@ -121,10 +131,8 @@ def evaluate(
     evaluation = evaluate_pairs(pairing, plan, _teller(len(pairing.pairs)))
     write_outputs(outputs, evaluation)
     click.echo(as_text(evaluation))
-    lone = [] if ignore_unpaired else _lone_cases(evaluation)
-    for sentence in lone:
-        click.echo(f"Error: {sentence} Complete them, or say --ignore-unpaired.", err=True)
-    return _exit_status(evaluation, has_lone_cases=bool(lone))
+    has_lone_cases = not ignore_unpaired and _tell_lone_cases(evaluation)
+    return _exit_status(evaluation, has_lone_cases=has_lone_cases)
 
 
 def _outputs(json_path: Path | None, csv_path: Path | None, picture: Path | None) -> list[Output]:
@@ -178,13 +186,16 @@ def _exit_status(evaluation: Evaluation, *, has_lone_cases: bool) -> int:
     return min(statuses, default=0)
 
 
-def _lone_cases(evaluation: Evaluation) -> list[str]:
-    """Which cases only one folder has, a sentence per folder."""
-    return [
-        f"{len(names)} {what} without a {lack}: {', '.join(names)}."
-        for names, what, lack in (
-            (evaluation.lone_truths, "truths", "prediction"),
-            (evaluation.lone_predictions, "predictions", "truth"),
-        )
-        if names
-    ]
+def _tell_lone_cases(evaluation: Evaluation) -> bool:
+    """Tell which cases only one folder has, a sentence per folder; whether there are any."""
+    for names, what, lack in (
+        (evaluation.lone_truths, "truths", "prediction"),
+        (evaluation.lone_predictions, "predictions", "truth"),
+    ):
+        if names:
+            click.echo(
+                f"Error: {len(names)} {what} without a {lack}: {', '.join(names)}. "
+                "Complete them, or say --ignore-unpaired.",
+                err=True,
+            )
+    return bool(evaluation.lone_truths or evaluation.lone_predictions)

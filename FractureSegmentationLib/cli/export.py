@@ -15,21 +15,15 @@ from FractureSegmentationLib.progress import CancelToken, Progress
 if TYPE_CHECKING:
     from FractureSegmentationLib.export.export import ExportResult
 
-FORMATS = ("stl", "obj", "ply", "glb", "nifti", "seg.nrrd")
+FORMATS = ("stl", "obj", "ply", "glb", "nifti", "seg.nrrd", "dicom-seg")
 _NO_NUMBERING = "none"
 
 
 def _format(ctx: click.Context, option: click.Parameter, name: str) -> str:
-    """A format that is written; of the one that will be missed most, the way round."""
+    """A format that is written."""
     if name in FORMATS:
         return name
-    raise click.BadParameter(
-        "DICOM SEG is not written yet; export seg.nrrd, and save that as DICOM from 3D Slicer."
-        if name == "dicom-seg"
-        else f"{name!r} is none of {', '.join(FORMATS)}.",
-        ctx,
-        option,
-    )
+    raise click.BadParameter(f"{name!r} is none of {', '.join(FORMATS)}.", ctx, option)
 
 
 @click.command()
@@ -47,6 +41,13 @@ def _format(ctx: click.Context, option: click.Parameter, name: str) -> str:
     type=click.Choice([*NUMBERINGS, _NO_NUMBERING]),
     help="What the labels of an image mean that is no result of fracseg.",
 )
+@click.option(
+    "--ct",
+    metavar="DICOM",
+    type=click.Path(path_type=Path),
+    help="For dicom-seg: the DICOM folder that the segmentation was made from.",
+)
+@click.option("--series", metavar="UID|N", help="The series there that is meant.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is an export of fracseg.")
 def export(
     segmentation: Path,
@@ -54,13 +55,16 @@ def export(
     format_name: str,
     poses: Path | None,
     numbering: str | None,
+    ct: Path | None,
+    series: str | None,
     overwrite: bool,
 ) -> int:
     """Write the fragments of SEGMENTATION into the folder OUT.
 
     SEGMENTATION is a result folder of `fracseg segment`, a .seg.nrrd file, or a label image (NIfTI,
-    NRRD, MetaImage). Surfaces are in LPS and mm, glb in metres with y up. OUT is written whole or
-    not at all. Not for diagnosis: review every fragment.
+    NRRD, MetaImage). Surfaces are in LPS and mm, glb in metres with y up. A DICOM SEG carries the
+    patient's identity, as its CT does; no other format does. OUT is written whole or not at all.
+    Not for diagnosis: review every fragment.
     """
     bar = TerminalBar()
 
@@ -74,6 +78,8 @@ def export(
             numbering=numbering,
             plan=poses,
             overwrite=overwrite,
+            ct=ct,
+            series=series,
         )
         result = export_segmentation(request, Progress(listener=bar.on_event, token=token))
         return lambda: _tell(result, out)

@@ -5,6 +5,8 @@ Commands load when they are called, so that `fracseg --help` answers at once.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -104,7 +106,12 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: always. 0 done, 1 unexpected, 2 bad input or usage, 3 no bone, 4 the
             environment, 5 a case of a list failed, 130 cancelled.
     """
-    sys.exit(run(args))
+    cancelled: list[int] = []
+    atexit.register(_end_now, cancelled)  # First in, last out: after all that others clean up.
+    status = run(args)
+    if status == CANCELLED:
+        cancelled.append(status)
+    sys.exit(status)
 
 
 def run(args: Sequence[str] | None = None) -> int:
@@ -135,5 +142,18 @@ def run(args: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _end_now(statuses: Sequence[int]) -> None:
+    """End a cancelled process at once; unloading torch and Dask would take longer than stopping."""
+    if statuses:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(statuses[0])
+
+
 def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     return {point.name: point for point in importlib.metadata.entry_points(group=TRAINING_GROUP)}
+
+
+if __name__ == "__main__":
+    main()

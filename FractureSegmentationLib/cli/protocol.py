@@ -41,7 +41,7 @@ from FractureSegmentationLib import __version__
 from FractureSegmentationLib.errors import FracSegError, RunCancelledError
 
 if TYPE_CHECKING:
-    from FractureSegmentationLib.pipeline_result import SegmentResult
+    from FractureSegmentationLib.pipeline.result import SegmentResult
     from FractureSegmentationLib.progress import Event
 
 VERSION = 1

@@ -18,7 +18,7 @@ from FractureSegmentationLib.progress import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
     from FractureSegmentationLib.pipeline import CaseRequest
-    from FractureSegmentationLib.pipeline_result import SegmentResult
+    from FractureSegmentationLib.pipeline.result import SegmentResult
     from FractureSegmentationLib.volume import LabelVolume
 
 

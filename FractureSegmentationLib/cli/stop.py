@@ -18,6 +18,7 @@ from typing import TextIO
 
 from FractureSegmentationLib.cli.protocol import CANCEL_LINE
 from FractureSegmentationLib.io.leftovers import remove_working_folders
+from FractureSegmentationLib.io.scratch import remove_scratch
 from FractureSegmentationLib.progress import CancelToken
 
 PATIENCE_SECONDS = 1.5
@@ -61,6 +62,7 @@ class Stopper:
     def _insist(self) -> None:
         while not self._is_over.wait(self._patience_seconds):
             if remove_working_folders(self._out.absolute().parent, os.getpid()):
+                remove_scratch()
                 self._leave(130)
                 return
 

@@ -32,6 +32,15 @@ class CoarseFragment:
     spacing_mm: Spacing
     fine_shape: tuple[int, ...]
 
+    def seeds(
+        self, fine: tuple[tuple[tuple[int, int, int], ...], ...]
+    ) -> tuple[tuple[tuple[int, int, int], ...], ...]:
+        """The blocks of points, those of each piece in their order, each once."""
+        return tuple(
+            tuple(dict.fromkeys((k // _FACTOR, j // _FACTOR, i // _FACTOR) for k, j, i in clicked))
+            for clicked in fine
+        )
+
     def on_fine_grid(self, pieces: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
         """Give every voxel the value of its block."""
         fine = pieces

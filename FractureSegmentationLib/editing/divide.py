@@ -1,33 +1,29 @@
-"""Dividing a fragment between clicked points: fronts, their balance, and the exact cut.
+"""Dividing a fragment between clicked points: two ways to a rough cut, and the exact one.
 
-Fronts run from all points through the bone and are slow where fragments part. Were they to start
-together, they would meet halfway where evidence is weak, so one may be given a lead: the one with
-which the cut has the least unsupported area for the size of what it cuts off. In the end the cut is
-found once more, from both of its sides, so that it lies where parting is likeliest.
+One way are fronts from the points, see `leads`; the other the regions that recovery would start
+from, see `regions`. The cut that lacks less contact is taken, and in the end found once more, from
+both of its sides, so that it lies where parting is likeliest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.editing.coarse import coarsened
+from FractureSegmentationLib.editing.leads import LeadConfig, led_pieces
+from FractureSegmentationLib.editing.mend import mended
 from FractureSegmentationLib.editing.pieces import join_unreached
-from FractureSegmentationLib.instances.grow import arrival_times, grow_geodesic
+from FractureSegmentationLib.editing.regions import CutSupport, joined_regions, sure_regions
+from FractureSegmentationLib.instances.grow import grow_geodesic
 from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
 
-_LEADS = 400
-"""How many leads are compared per piece."""
-
-_SEED_MARGIN = 0.98
-"""A lead is at most this share of the time between two points: each piece must keep its own."""
-
-_Flat = npt.NDArray[np.float32]
-_Places = npt.NDArray[np.int64]
+_Labels = npt.NDArray[np.uint32]
+_Seeds = tuple[tuple[tuple[int, int, int], ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +34,9 @@ class DivideConfig:
         contact_cost: how much longer crossing certain contact takes than crossing bone, as a factor
             on top of 1.
         crack_cost: the same for a crack seen in the CT, which is weaker evidence.
-        support: the share of a cut's area that certain evidence takes off.
-        lead_share: a lead of this share of the time between two points doubles what a cut costs.
-        recut_mm: how far on either side of the balanced cut the final one is looked for.
-        fine_voxels: fragments of more voxels are balanced on a grid of half the resolution; the
+        leads: how the leads of fronts are compared.
+        recut_mm: how far on either side of the rough cut the final one is looked for.
+        fine_voxels: fragments of more voxels are cut roughly on a grid of half the resolution; the
             final cut is always found on the fragment's own.
 
     Raises:
@@ -50,19 +45,14 @@ class DivideConfig:
 
     contact_cost: float = 40.0
     crack_cost: float = 20.0
-    support: float = 0.95
-    lead_share: float = 1.0
+    leads: LeadConfig = field(default_factory=LeadConfig)
     recut_mm: float = 4.0
-    fine_voxels: int = 150_000
+    fine_voxels: int = 60_000
 
     def __post_init__(self) -> None:
         for name in ("contact_cost", "crack_cost", "recut_mm", "fine_voxels"):
             if not 0.0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be finite and >= 0, got {getattr(self, name)}")
-        if not 0.0 <= self.support <= 1.0:
-            raise ValueError(f"support must lie in [0, 1], got {self.support}")
-        if not self.lead_share > 0.0:
-            raise ValueError(f"lead_share must be positive, got {self.lead_share}")
 
 
 _DEFAULT = DivideConfig()
@@ -74,9 +64,9 @@ def divide(
     separation: FloatArray,
     spacing_mm: Spacing,
     *,
-    cost: float,
+    is_map: bool,
     config: DivideConfig = _DEFAULT,
-) -> npt.NDArray[np.uint32]:
+) -> _Labels:
     """Divide a fragment so that every piece holds its points.
 
     Args:
@@ -84,159 +74,117 @@ def divide(
         seeds: voxels of the mask, all different, at least one per piece.
         separation: (K, J, I) how likely fragments part at each voxel, 0 to 1.
         spacing_mm: voxel size along (k, j, i), in mm.
-        cost: slowness where parting is certain, on top of 1.
+        is_map: whether that is contact from a map; else it is cracks seen in the CT, in which no
+            regions are looked for.
         config: see there.
 
     Returns:
         (K, J, I) piece 1..n of every voxel of the fragment, 0 elsewhere.
     """
-    slowness = np.float32(1.0) + np.float32(cost) * separation.astype(np.float32)
-    points = np.zeros(mask.shape, np.uint32)
-    for piece, clicked in enumerate(seeds, start=1):
-        points[tuple(np.transpose(clicked))] = piece
+    fine = _Fragment(
+        mask=mask,
+        seeds=tuple(map(tuple, seeds)),
+        separation=separation.astype(np.float32),
+        spacing_mm=spacing_mm,
+        cost=config.contact_cost if is_map else config.crack_cost,
+        config=config,
+    )
+    points = fine.points(fine.seeds)
     coarse = coarsened(mask, points, separation, spacing_mm)
     if np.count_nonzero(mask) <= config.fine_voxels or coarse is None:
-        pieces = _balanced(mask, points, separation, spacing_mm, cost, config)
-    else:
-        rough = _balanced(
-            coarse.mask, coarse.points, coarse.separation, coarse.spacing_mm, cost, config
-        )
-        pieces = np.where(points > 0, points, np.where(mask, coarse.on_fine_grid(rough), 0))
-    pieces = join_unreached(pieces, mask, spacing_mm)
-    return _recut(pieces, points, mask, slowness, spacing_mm, config.recut_mm)
-
-
-def _balanced(
-    mask: MaskArray,
-    points: npt.NDArray[np.uint32],
-    separation: FloatArray,
-    spacing_mm: Spacing,
-    cost: float,
-    config: DivideConfig,
-) -> npt.NDArray[np.uint32]:
-    """The pieces by the best leads; 0 where no front arrives."""
-    slowness = np.float32(1.0) + np.float32(cost) * separation.astype(np.float32)
-    voxels = np.flatnonzero(mask)
-    times = np.stack(
-        [
-            arrival_times(points == piece, mask, slowness, spacing_mm).reshape(-1)[voxels]
-            for piece in range(1, int(points.max()) + 1)
-        ]
+        return fine.recut(fine.rough_cut(is_map), fine.seeds)
+    blocks = replace(
+        fine,
+        mask=coarse.mask,
+        seeds=coarse.seeds(fine.seeds),
+        separation=coarse.separation,
+        spacing_mm=coarse.spacing_mm,
     )
-    owner = points.reshape(-1)[voxels]
-    cuts = _Cuts.of(mask, 1.0 - config.support * separation, spacing_mm)
-    leads = _balanced_leads(times, owner, cuts, config)
-    pieces = np.zeros(mask.shape, np.uint32)
-    winner = (times - leads[:, None]).argmin(axis=0) + 1
-    is_reached = np.isfinite(times).any(axis=0)
-    pieces.reshape(-1)[voxels] = np.where(owner > 0, owner, winner * is_reached)
-    return pieces
+    rough = coarse.on_fine_grid(blocks.rough_cut(is_map))
+    return fine.recut(np.where(points > 0, points, np.where(mask, rough, 0)), fine.seeds)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cuts:
-    """The faces between a fragment's voxels, as pairs of numbers counted along its mask.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fragment:
+    """A fragment on one grid, and how it is divided.
 
     Attributes:
-        first: one voxel of each face.
-        second: the other one.
-        cost: unsupported area of the face, in mm².
-        voxel_mm3: volume of a voxel.
+        mask: where it is.
+        seeds: the points of each piece, in the order in which they were clicked.
+        separation: how likely fragments part at each voxel, 0 to 1.
+        spacing_mm: voxel size along (k, j, i), in mm.
+        cost: slowness of fronts where parting is certain, on top of 1.
+        config: see there.
     """
 
-    first: _Places
-    second: _Places
-    cost: _Flat
-    voxel_mm3: float
+    mask: MaskArray
+    seeds: _Seeds
+    separation: npt.NDArray[np.float32]
+    spacing_mm: Spacing
+    cost: float
+    config: DivideConfig
 
-    @classmethod
-    def of(cls, mask: MaskArray, weight: FloatArray, spacing_mm: Spacing) -> _Cuts:
-        number = np.full(mask.shape, -1, np.int32)
-        number[mask] = np.arange(np.count_nonzero(mask), dtype=np.int32)
-        voxel_mm3 = float(np.prod(spacing_mm))
-        firsts, seconds, costs = [], [], []
-        for axis, size_mm in enumerate(spacing_mm):
-            low, high = np.moveaxis(number, axis, 0)[:-1], np.moveaxis(number, axis, 0)[1:]
-            near, far = np.moveaxis(weight, axis, 0)[:-1], np.moveaxis(weight, axis, 0)[1:]
-            is_face = (low >= 0) & (high >= 0)
-            firsts.append(low[is_face])
-            seconds.append(high[is_face])
-            least = np.minimum(near[is_face], far[is_face])
-            costs.append(least.astype(np.float32) * np.float32(voxel_mm3 / size_mm))
-        return cls(
-            first=np.concatenate(firsts).astype(np.int64),
-            second=np.concatenate(seconds).astype(np.int64),
-            cost=np.concatenate(costs),
-            voxel_mm3=voxel_mm3,
+    @property
+    def slowness(self) -> npt.NDArray[np.float32]:
+        """Time per mm that fronts take."""
+        return np.float32(1.0) + np.float32(self.cost) * self.separation
+
+    def points(self, seeds: _Seeds) -> _Labels:
+        """(K, J, I) piece of each point, 0 elsewhere."""
+        points = np.zeros(self.mask.shape, np.uint32)
+        for piece, clicked in enumerate(seeds, start=1):
+            points[tuple(np.transpose(clicked))] = piece
+        return points
+
+    def rough_cut(self, is_map: bool) -> _Labels:
+        """The pieces, nearly.
+
+        The first points of all pieces make a cut. Where points were added because it went wrong,
+        it is mended around those it got wrong if contact speaks for it; if not, or if all points
+        together make a better one, that is taken.
+        """
+        if not is_map:
+            return self._led(self.points(self.seeds))
+        regions = sure_regions(self.mask, self.separation, self.spacing_mm)
+        every, supported = self._cut(regions, self.seeds)
+        if max(map(len, self.seeds)) == 1:
+            return every
+        first, support = self._cut(regions, tuple(clicked[:1] for clicked in self.seeds))
+        if not support.is_enough or supported.is_better_than(support):
+            return every
+        return mended(first, self.seeds, self.slowness, self.spacing_mm)
+
+    def _cut(self, regions: _Labels, seeds: _Seeds) -> tuple[_Labels, CutSupport]:
+        """By fronts, unless that by regions is better; exact on this grid."""
+        points = self.points(seeds)
+        joined = joined_regions(
+            regions,
+            points,
+            self.separation,
+            self.spacing_mm,
+            cost=self.cost,
+            leads=self.config.leads,
+        )
+        by_fronts, by_regions = (
+            self.recut(pieces, seeds) for pieces in (self._led(points), joined)
+        )
+        support, supported = (
+            CutSupport.of(cut, self.separation, self.spacing_mm) for cut in (by_fronts, by_regions)
+        )
+        if supported.is_better_than(support):
+            return by_regions, supported
+        return by_fronts, support
+
+    def _led(self, points: _Labels) -> _Labels:
+        return led_pieces(
+            self.mask, points, self.separation, self.spacing_mm, self.cost, self.config.leads
         )
 
-
-def _balanced_leads(
-    times: _Flat, owner: npt.NDArray[np.uint32], cuts: _Cuts, config: DivideConfig
-) -> _Flat:
-    """The lead of each piece's front; one piece after the other against all others."""
-    leads = np.zeros(len(times), np.float32)
-    # With two pieces only the difference of their leads counts.
-    for piece in range(1 if len(times) == 2 else len(times)):
-        ahead = times - leads[:, None]
-        ahead[piece] = np.inf
-        rival = ahead.min(axis=0)
-        own = times[piece]
-        is_open = np.isfinite(own) & np.isfinite(rival)
-        if is_open.any():
-            gap = np.where(is_open, own, 0.0) - np.where(is_open, rival, 0.0)
-            bounds = _bounds(gap, is_open & (owner > 0), owner == piece + 1)
-            leads[piece] = _best_lead(gap, is_open, bounds, cuts, config.lead_share)
-    return leads
-
-
-def _bounds(gap: _Flat, is_seed: MaskArray, is_own: MaskArray) -> tuple[float, float]:
-    """Between which leads every piece keeps its points."""
-    own, others = gap[is_seed & is_own], gap[is_seed & ~is_own]
-    low = float(own.max()) * _SEED_MARGIN if own.size else 0.0
-    high = float(others.min()) * _SEED_MARGIN if others.size else 0.0
-    return low, high
-
-
-def _best_lead(
-    gap: _Flat, is_open: MaskArray, bounds: tuple[float, float], cuts: _Cuts, lead_share: float
-) -> float:
-    """The lead whose cut costs least for the size of the smaller part.
-
-    A lead c gives the piece all voxels whose gap is below c, so one pass over the faces tells the
-    cost of every cut: a face is cut by the leads between the gaps of its two voxels.
-    """
-    low, high = bounds
-    if not low < 0.0 < high:
-        return 0.0
-    leads = np.linspace(low, high, _LEADS)
-    place = np.searchsorted(leads, gap).astype(np.int32)
-    a, b = place[cuts.first], place[cuts.second]
-    is_cut = (a != b) & is_open[cuts.first] & is_open[cuts.second]
-    a, b, cost = a[is_cut], b[is_cut], cuts.cost[is_cut]
-    starts = np.bincount(np.minimum(a, b), cost, _LEADS + 1)
-    stops = np.bincount(np.maximum(a, b), cost, _LEADS + 1)
-    area_mm2 = np.cumsum(starts - stops)[:_LEADS]
-    inside = np.cumsum(np.bincount(place[is_open], minlength=_LEADS + 1))
-    smaller_mm3 = np.minimum(inside, inside[-1] - inside)[:_LEADS] * cuts.voxel_mm3
-    span = np.where(leads < 0.0, -low, high) * lead_share
-    price = (1.0 + np.square(leads / span)) * np.maximum(area_mm2, 0.0)
-    ratio = np.where(smaller_mm3 > 0.0, price / np.maximum(smaller_mm3, 1e-6) ** (2 / 3), np.inf)
-    best = int(ratio.argmin())
-    return float(leads[best]) if np.isfinite(ratio[best]) else 0.0
-
-
-def _recut(
-    pieces: npt.NDArray[np.uint32],
-    points: npt.NDArray[np.uint32],
-    mask: MaskArray,
-    slowness: _Flat,
-    spacing_mm: Spacing,
-    reach_mm: float,
-) -> npt.NDArray[np.uint32]:
-    """Cut again from what lies clear of the cut on both sides, and from the points."""
-    k, j, i = (round(reach_mm / size) for size in spacing_mm)
-    near = another_label_near(pieces, (k, j, i))
-    seeds = np.where(near, points, pieces)
-    grown = grow_geodesic(seeds, mask, slowness, spacing_mm)
-    return np.where(mask & (grown == 0), pieces, grown)
+    def recut(self, pieces: _Labels, seeds: _Seeds) -> _Labels:
+        """Cut again from what lies clear of the cut on both sides, and from the points."""
+        pieces = join_unreached(pieces, self.mask, self.spacing_mm)
+        k, j, i = (round(self.config.recut_mm / size) for size in self.spacing_mm)
+        near = another_label_near(pieces, (k, j, i))
+        sources = np.where(near, self.points(seeds), pieces)
+        grown = grow_geodesic(sources, self.mask, self.slowness, self.spacing_mm)
+        return np.where(self.mask & (grown == 0), pieces, grown)

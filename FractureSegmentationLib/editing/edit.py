@@ -9,9 +9,9 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import bounding_box, box_within, union_box
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments, record_of
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.instances.windows import bounding_box
 from FractureSegmentationLib.types import Box, LabelArray
 
 Labels = npt.NDArray[np.uint16]
@@ -88,9 +88,9 @@ def make_edit(fragments: Fragments, box: Box, after: LabelArray, description: st
     known = {record.label: record for record in fragments.records}
     records = []
     for label in concerned:
-        region = union_of_boxes(known[label].box, box) if label in known else box
+        region = union_box([known[label].box, box]) if label in known else box
         part = fragments.labels.voxels[region].copy()
-        part[_relative(box, region)] = after
+        part[box_within(box, region)] = after
         if (part == label).any():
             records.append(record_of(part, region, label, fragments.numbering))
     return _edit(fragments, (box, inner), after, tuple(records), description)
@@ -113,7 +113,7 @@ def renumbering_edit(fragments: Fragments, renumbered: Mapping[int, int]) -> Edi
         raise ValueError(f"labels must change one-to-one, got {dict(renumbered)}")
     box = records[0].box
     for record in records[1:]:
-        box = union_of_boxes(box, record.box)
+        box = union_box([box, record.box])
     before = fragments.labels.voxels[box]
     table = np.arange(np.iinfo(np.uint16).max + 1, dtype=np.uint16)
     table[list(moved)] = list(moved.values())
@@ -175,12 +175,6 @@ def apply_edit(fragments: Fragments, edit: Edit) -> Fragments:
     )
 
 
-def union_of_boxes(a: Box, b: Box) -> Box:
-    """The smallest box that holds both."""
-    k, j, i = (slice(min(x.start, y.start), max(x.stop, y.stop)) for x, y in zip(a, b, strict=True))
-    return (k, j, i)
-
-
 def _edit(
     fragments: Fragments,
     boxes: tuple[Box, Box],
@@ -229,14 +223,6 @@ def _renumbered(record: FragmentRecord, label: int, fragments: Fragments) -> Fra
     if bone != record.bone:
         raise ValueError(f"label {label} belongs to the {bone.name.lower()}, not to {record.name}")
     return replace(record, label=label, index=index)
-
-
-def _relative(box: Box, within: Box) -> Box:
-    k, j, i = (
-        slice(side.start - at.start, side.stop - at.start)
-        for side, at in zip(box, within, strict=True)
-    )
-    return (k, j, i)
 
 
 def _missing(

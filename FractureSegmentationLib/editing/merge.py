@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from FractureSegmentationLib.editing.edit import Edit, make_edit, union_of_boxes
+from FractureSegmentationLib.boxes import union_box
+from FractureSegmentationLib.editing.edit import Edit, make_edit
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.errors import InputError
 
@@ -38,7 +39,7 @@ def merge_fragments(fragments: Fragments, labels: Sequence[int]) -> Edit:
     kept, *joined = records
     box = joined[0].box
     for record in joined[1:]:
-        box = union_of_boxes(box, record.box)
+        box = union_box([box, record.box])
     before = fragments.labels.voxels[box]
     is_joined = np.isin(before, [record.label for record in joined])
     after = np.where(is_joined, np.uint16(kept.label), before)

@@ -48,8 +48,7 @@ def split_at_points(
     mask = fragments.labels.voxels[record.box] == label
     geometry = fragments.labels.geometry.cropped(record.box)
     separation, is_map = evidence.separation(mask, geometry)
-    cost = config.contact_cost if is_map else config.crack_cost
-    pieces = divide(mask, seeds, separation, geometry.spacing_mm, cost=cost, config=config)
+    pieces = divide(mask, seeds, separation, geometry.spacing_mm, is_map=is_map, config=config)
     return split_edit(fragments, label, pieces)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from FractureSegmentationLib.editing.edit import Labels, union_of_boxes
+from FractureSegmentationLib.boxes import union_box
+from FractureSegmentationLib.editing.edit import Labels
 from FractureSegmentationLib.editing.evidence import Probability, contact_on
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments
 from FractureSegmentationLib.editing.proposals import (
@@ -162,7 +163,7 @@ class _BoneCrop:
     ) -> _BoneCrop:
         box = records[0].box
         for record in records[1:]:
-            box = union_of_boxes(box, record.box)
+            box = union_box([box, record.box])
         part = fragments.labels.voxels[box]
         is_own = np.isin(part, [record.label for record in records])
         geometry = fragments.labels.geometry.cropped(box)

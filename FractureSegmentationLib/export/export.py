@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from FractureSegmentationLib.errors import InputError, NoBoneError
-from FractureSegmentationLib.export.formats import FORMATS, Job, Written
+from FractureSegmentationLib.export.dicom_seg import require_highdicom
+from FractureSegmentationLib.export.formats import DICOM_SEG, FORMATS, Job, Written
 from FractureSegmentationLib.export.place import FILES_KEY, SCHEMA, staged_export
-from FractureSegmentationLib.export.plan import moving_poses, read_plan
+from FractureSegmentationLib.export.plan import moving_poses
+from FractureSegmentationLib.export.reviewed import is_reviewed
 from FractureSegmentationLib.export.source import files_of, read_source
 from FractureSegmentationLib.io.layers import LayeredLabels
 from FractureSegmentationLib.io.report import write_report
+from FractureSegmentationLib.planning.plan_file import read_plan
 from FractureSegmentationLib.progress import Progress
 
 FILE_ENDINGS = (".stl", ".obj", ".mtl", ".ply", ".glb", ".nii", ".nii.gz", ".nrrd")
@@ -30,6 +33,8 @@ class ExportRequest:
         numbering: what the labels of an image mean, or `none`; None takes it from the report.
         plan: a file with poses; None leaves every fragment where it is.
         overwrite: replace `out` if it is an export of ours.
+        ct: DICOM folder or file that the segmentation was made from; for DICOM SEG only.
+        series: number or UID of the series there that is meant; None chooses it.
 
     Raises:
         ValueError: there is no such format.
@@ -41,6 +46,8 @@ class ExportRequest:
     numbering: str | None = None
     plan: Path | None = None
     overwrite: bool = False
+    ct: Path | None = None
+    series: str | None = None
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -73,8 +80,10 @@ def export_segmentation(request: ExportRequest, progress: Progress | None = None
         RunCancelledError: the caller asked to stop.
     """
     progress = progress or Progress()
-    inputs = [*files_of(request.segmentation), *([request.plan] if request.plan else [])]
+    given = [path for path in (request.plan, request.ct) if path is not None]
+    inputs = [*files_of(request.segmentation), *given]
     _refuse_file_name(request.out)
+    _check_dicom(request)
     with staged_export(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
         progress.enter("read", 0.0, 0.2)
         poses = read_plan(request.plan) if request.plan else {}
@@ -84,7 +93,14 @@ def export_segmentation(request: ExportRequest, progress: Progress | None = None
         moving = moving_poses(poses, [one.segment.id for one in source.labels.segments])
         _tell_empty(source.labels, progress)
         progress.enter("export", 0.2, 1.0)
-        job = Job(source=source, poses=moving, folder=folder, progress=progress)
+        job = Job(
+            source=source,
+            poses=moving,
+            folder=folder,
+            progress=progress,
+            ct=request.ct,
+            series=request.series,
+        )
         written = FORMATS[request.format](job)
         progress.report(1.0)
         write_report(folder, _report(request.format, job, written), schema=SCHEMA)
@@ -103,6 +119,28 @@ def _refuse_file_name(out: Path) -> None:
         )
 
 
+def _check_dicom(request: ExportRequest) -> None:
+    """Refuse what cannot become a DICOM SEG before anything is read."""
+    if request.format != DICOM_SEG:
+        if request.ct is not None or request.series is not None:
+            raise InputError(
+                "Only a DICOM SEG refers to the CT.",
+                f"Leave out --ct and --series, or export --format {DICOM_SEG}.",
+            )
+        return
+    require_highdicom()
+    if request.ct is None:
+        raise InputError(
+            "A DICOM SEG lies on the DICOM images that the segmentation was made from.",
+            "Name their folder with --ct.",
+        )
+    if request.plan is not None:
+        raise InputError(
+            "A DICOM SEG shows the fragments where the CT shows them, not where a plan moves them.",
+            "Leave out --poses, or export seg.nrrd or surfaces.",
+        )
+
+
 def _tell_empty(labels: LayeredLabels, progress: Progress) -> None:
     """Say which segments have no voxels, and refuse if none has any."""
     filled = labels.filled()
@@ -118,7 +156,7 @@ def _tell_empty(labels: LayeredLabels, progress: Progress) -> None:
 def _report(format_name: str, job: Job, written: Sequence[Written]) -> dict[str, Any]:
     is_glb, numbering = format_name == "glb", job.source.numbering
     return {
-        "reviewed": False,
+        "reviewed": is_reviewed(job.source.labels),
         "format": format_name,
         "space": "glTF: x = Left, y = Superior, z = Anterior" if is_glb else "LPS",
         "unit": "m" if is_glb else "mm",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from FractureSegmentationLib.anatomy.naming import Segment
+from FractureSegmentationLib.export.dicom_seg import IDENTITY_NOTICE, write_dicom_seg
+from FractureSegmentationLib.export.dicom_seg_source import read_ct_images
 from FractureSegmentationLib.export.glb import write_glb
 from FractureSegmentationLib.export.label_image import (
     in_one_layer,
@@ -19,18 +21,21 @@ from FractureSegmentationLib.export.label_image import (
 )
 from FractureSegmentationLib.export.model import Model, posed_models
 from FractureSegmentationLib.export.obj import write_obj
-from FractureSegmentationLib.export.plan import Pose
 from FractureSegmentationLib.export.ply import write_ply
 from FractureSegmentationLib.export.poses import move_labels
+from FractureSegmentationLib.export.reviewed import is_reviewed
 from FractureSegmentationLib.export.source import Source
 from FractureSegmentationLib.io.layers import LayeredLabels
 from FractureSegmentationLib.io.seg_nrrd import write_layered_seg_nrrd
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.mesh import write_stl
+from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.progress import Progress
 
 STEM = "fragments"
 """Name of a file that holds all fragments, without its ending."""
+DICOM_SEG = "dicom-seg"
+"""The one format that needs the CT and moves no fragment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +47,16 @@ class Job:
         poses: (4, 4) in LPS, mm by id of the segments that move.
         folder: exists and is empty.
         progress: told how far it is and what the user should know.
+        ct: DICOM folder or file that the segmentation was made from; only DICOM SEG has one.
+        series: number or UID of the series there that is meant; None chooses it.
     """
 
     source: Source
     poses: Mapping[str, Pose]
     folder: Path
     progress: Progress
+    ct: Path | None = None
+    series: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,23 @@ def _write_seg_nrrd(job: Job) -> list[Written]:
     return [Written(one.segment, (name,)) for one in labels.segments]
 
 
+def _write_dicom_seg(job: Job) -> list[Written]:
+    labels, name = job.source.labels, f"{STEM}.dcm"
+    if job.ct is None:
+        raise ValueError("a DICOM SEG needs the CT that it lies on")
+    images = read_ct_images(
+        job.ct, labels.geometry, series=job.series, series_hash=job.source.series_hash
+    )
+    if not job.source.series_hash:
+        job.progress.warn(
+            "Nothing says which series the segmentation was made from; only its grid was compared "
+            "with that of the CT."
+        )
+    job.progress.warn(IDENTITY_NOTICE)
+    write_dicom_seg(job.folder / name, labels, images, is_reviewed=is_reviewed(labels))
+    return [Written(one.segment, (name,)) for one in labels.filled()]
+
+
 def _moved(job: Job) -> LayeredLabels:
     moved = move_labels(job.source.labels, job.poses)
     for warning in moved.warnings:
@@ -123,5 +149,6 @@ FORMATS: Mapping[str, Callable[[Job], list[Written]]] = {
     "glb": _write_glb,
     "nifti": _write_nifti,
     "seg.nrrd": _write_seg_nrrd,
+    DICOM_SEG: _write_dicom_seg,
 }
 """What can be written, by the word that the user types."""

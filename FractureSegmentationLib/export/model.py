@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.export.naming import file_stems
-from FractureSegmentationLib.export.plan import Pose
 from FractureSegmentationLib.io.layers import LayeredLabels
 from FractureSegmentationLib.mesh import Surface, fragment_surfaces
+from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.progress import Progress
 
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from scipy.ndimage import affine_transform, find_objects
 
 from FractureSegmentationLib.anatomy.naming import Segment
-from FractureSegmentationLib.export.plan import Pose
+from FractureSegmentationLib.boxes import box_between
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment
+from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.types import Box, LabelArray, MaskArray
 
 _Index = npt.NDArray[np.float64]
@@ -150,10 +151,10 @@ def _moved_part(labels: LayeredLabels, one: LayeredSegment, pose: Pose) -> tuple
     ).astype(bool)
     begin = np.clip(low, 0, geometry.shape)
     end = np.maximum(np.clip(high, 0, geometry.shape), begin)
-    inside = whole[_box(begin - low, end - low)]
+    inside = whole[box_between(begin - low, end - low)]
     total = np.count_nonzero(whole)
     lost = 1.0 - np.count_nonzero(inside) / total if total else 0.0
-    return _Part(_box(begin, end), inside), lost
+    return _Part(box_between(begin, end), inside), lost
 
 
 def _cut_out(mask: MaskArray) -> tuple[MaskArray, npt.NDArray[np.int64]]:
@@ -179,8 +180,3 @@ def _index_map(geometry: Geometry, pose: Pose) -> tuple[_Index, _Index]:
     points = geometry.to_lps(steps) @ pose[:3, :3].T + pose[:3, 3]
     images = geometry.to_index(points)
     return (images[1:] - images[0]).T, images[0]
-
-
-def _box(first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Box:
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
-    return (k, j, i)

@@ -18,11 +18,13 @@ class Reported:
         numbering: None where the report names none.
         bones: slug of the bone by label; "" where two bones share the label.
         confidences: 0 to 1, by label.
+        series_hash: salted hash of the UID of the DICOM series it was made from; "" of another CT.
     """
 
     numbering: Numbering | None = None
     bones: Mapping[int, str] = field(default_factory=dict)
     confidences: Mapping[int, float] = field(default_factory=dict)
+    series_hash: str = ""
 
 
 def reported_labels(report: Mapping[str, Any]) -> Reported:
@@ -35,10 +37,13 @@ def reported_labels(report: Mapping[str, Any]) -> Reported:
             bones[label] = "" if label in bones else bone
             if isinstance(confidence, (int, float)) and 0.0 <= confidence <= 1.0:
                 confidences[label] = float(confidence)
+    source = report.get("input")
+    series_hash = source.get("series_uid_hash") if isinstance(source, dict) else None
     return Reported(
         numbering=numbering_of_report(report),
         bones=bones,
         confidences=confidences,
+        series_hash=series_hash if isinstance(series_hash, str) else "",
     )
 
 

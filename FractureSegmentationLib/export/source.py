@@ -31,12 +31,14 @@ class Source:
             where they stand for no bones.
         warnings: what the user should know, one sentence each.
         files: what was read, to keep outputs away from.
+        series_hash: salted hash of the UID of the DICOM series it was made from; "" if not known.
     """
 
     labels: LayeredLabels
     numbering: Numbering | None = None
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    series_hash: str = ""
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -75,6 +77,7 @@ def read_source(path: Path, asked: str | None = None) -> Source:
         numbering=numbering,
         warnings=file.warnings,
         files=files_of(path),
+        series_hash=report.series_hash if report is not None else "",
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.windows import another_label_near, bounding_box
+from FractureSegmentationLib.boxes import bounding_box
+from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
 
 Pair = tuple[int, int]

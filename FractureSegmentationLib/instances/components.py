@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import find_objects
 
-from FractureSegmentationLib.instances.windows import bounding_box
+from FractureSegmentationLib.boxes import bounding_box, moved_box
 from FractureSegmentationLib.types import Box, MaskArray
 
 Connectivity = Literal[6, 18, 26]
@@ -60,7 +60,7 @@ def connected_components(mask: MaskArray, connectivity: Connectivity) -> Compone
     sizes = np.bincount(part[mask[inner]])
     sizes[0] = mask.size - sizes.sum()
     # Half the time of cc3d's statistics, which count the background voxel by voxel.
-    boxes = (_moved(box, inner) for box in find_objects(part))
+    boxes = (moved_box(box, inner) for box in find_objects(part))
     return Components(labels=labels, sizes=sizes, boxes=((k, j, i), *boxes))
 
 
@@ -70,11 +70,3 @@ def label_components(mask: MaskArray, connectivity: Connectivity) -> npt.NDArray
         mask, connectivity=connectivity, out_dtype=np.uint32
     )
     return labels
-
-
-def _moved(box: Box, corner: Box) -> Box:
-    k, j, i = (
-        slice(side.start + at.start, side.stop + at.start)
-        for side, at in zip(box, corner, strict=True)
-    )
-    return (k, j, i)

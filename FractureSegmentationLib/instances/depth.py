@@ -8,8 +8,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.sparse_depth import sparse_depth_mm
-from FractureSegmentationLib.instances.windows import bounding_box
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
 _SPARSE = 4

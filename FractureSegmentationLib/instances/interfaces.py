@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import find_objects
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.adjacency import Pair, touches
 from FractureSegmentationLib.instances.depth import distance_to_mm
 from FractureSegmentationLib.instances.merge import neck
 from FractureSegmentationLib.instances.result import Interface
-from FractureSegmentationLib.instances.windows import bounding_box, window_maximum
+from FractureSegmentationLib.instances.windows import window_maximum
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, Spacing
 
 

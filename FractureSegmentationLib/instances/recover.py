@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.adjacency import touches
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence, Probability
@@ -22,7 +23,7 @@ from FractureSegmentationLib.instances.pieces import join_small_pieces, label_un
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
 from FractureSegmentationLib.instances.seeds import hierarchical_seeds, paper_seeds
-from FractureSegmentationLib.instances.windows import bounding_box, window_maximum
+from FractureSegmentationLib.instances.windows import window_maximum
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
 
 _DEFAULT = RecoveryConfig()

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.depth import label_depth_mm
 from FractureSegmentationLib.instances.pieces import Piece, connected_pieces
 from FractureSegmentationLib.instances.result import PointKji, UnseparatedFracture
-from FractureSegmentationLib.instances.windows import another_label_near, bounding_box
+from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, Spacing
 
 _LEVEL = 0.5

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.components import (
     Connectivity,
     connected_components,
@@ -16,7 +17,6 @@ from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.depth import label_depth_mm, within_mm
 from FractureSegmentationLib.instances.evidence import Evidence
 from FractureSegmentationLib.instances.grow import grow_geodesic
-from FractureSegmentationLib.instances.windows import bounding_box
 from FractureSegmentationLib.types import MaskArray, Spacing
 
 SeedLabels = npt.NDArray[np.uint32]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.windows import bounding_box
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.types import LabelArray, Spacing
 
 _Places = npt.NDArray[np.int64]

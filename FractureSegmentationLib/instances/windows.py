@@ -1,4 +1,4 @@
-"""Largest and smallest value in a box around each voxel, and boxes around what is labelled."""
+"""Largest and smallest value in a box around each voxel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.types import Box, LabelArray, MaskArray, Shape
+from FractureSegmentationLib.types import LabelArray, MaskArray, Shape
 
 _Extremum = Callable[..., npt.NDArray[Any]]
 
@@ -43,24 +43,6 @@ def another_label_near(labels: LabelArray, radius: Shape | int) -> MaskArray:
     greatest = window_maximum(labels, radius)
     least = window_minimum(np.where(labels == 0, nothing, labels).astype(labels.dtype), radius)
     return np.asarray((labels != 0) & (greatest != least))
-
-
-def bounding_box(mask: MaskArray, margin: int = 0) -> Box | None:
-    """The smallest box that holds every True voxel, grown by `margin` voxels inside the array.
-
-    Returns:
-        One slice per axis, or None where nothing is True.
-    """
-    slices = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        hits = np.flatnonzero(mask.any(axis=others))
-        if not hits.size:
-            return None
-        start = max(int(hits[0]) - margin, 0)
-        stop = min(int(hits[-1]) + 1 + margin, mask.shape[axis])
-        slices.append(slice(start, stop))
-    return (slices[0], slices[1], slices[2])
 
 
 def _window_extremum(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.io.dicom_header import ImageHeader
-from FractureSegmentationLib.io.dicom_stored import StoredPixels
 from FractureSegmentationLib.io.hounsfield import AIR_HU
 from FractureSegmentationLib.io.scratch import clear_scratch
 from FractureSegmentationLib.progress import Progress
+
+if TYPE_CHECKING:
+    from FractureSegmentationLib.io.dicom_stored import StoredPixels
 
 _HIGHEST_TISSUE_HU = 3071
 
@@ -80,6 +82,9 @@ def read_plane(
 
 
 def _hounsfield(image: ImageHeader, files: dict[Path, StoredPixels]) -> npt.NDArray[Any]:
+    # Written for pydicom 3; Slicer 5.10 brings pydicom 2 and reads DICOM itself.
+    from FractureSegmentationLib.io.dicom_stored import StoredPixels
+
     slope, intercept = image.rescale or (1.0, 0.0)
     if image.frame is None:
         return StoredPixels(image.path).image(0) * slope + intercept

@@ -23,7 +23,7 @@ from FractureSegmentationLib.errors import (
 )
 from FractureSegmentationLib.io.json_object import read_json_object
 from FractureSegmentationLib.io.leftovers import backup_path, clear_leftovers, working_folder
-from FractureSegmentationLib.io.output_place import absolute_place, make_parents, touches_input
+from FractureSegmentationLib.io.output_place import absolute_place, parents_made, touches_input
 
 REPORT_NAME = "report.json"
 FRAGMENTS_NAME = "fragments.nii.gz"
@@ -110,8 +110,7 @@ def staged_folder(
     refuse = partial(_refuse_unreplaceable, out, reason_to_keep if overwrite else None)
     with _as_environment_problems():
         _refuse_touching(out, inputs)
-        made_parents = make_parents(out.parent)
-        try:
+        with parents_made(out):
             clear_leftovers(out)
             refuse()
             with working_folder(out) as staging:
@@ -119,11 +118,6 @@ def staged_folder(
                 _take_usual_mode(staging)
                 refuse()
                 _publish(staging, out)
-        except BaseException:
-            for parent in made_parents:
-                with contextlib.suppress(OSError):
-                    parent.rmdir()
-            raise
 
 
 def _refuse_touching(out: Path, inputs: Sequence[Path]) -> None:

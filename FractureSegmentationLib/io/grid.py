@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import box_between
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.types import Box
 from FractureSegmentationLib.volume import LabelVolume
 
 _SAME_PLACE_VOXELS = 0.05  # file headers round spacings and origins
@@ -58,20 +57,15 @@ def placed_on_grid(labels: LabelVolume, geometry: Geometry) -> LabelVolume:
         raise differing_grids(geometry, labels.geometry)
     first = np.maximum(start, 0)
     last = np.maximum(np.minimum(start + labels.voxels.shape, geometry.shape), first)
-    part = labels.voxels[_box(first - start, last - start)]
+    part = labels.voxels[box_between(first - start, last - start)]
     if np.count_nonzero(part) < np.count_nonzero(labels.voxels):
         raise InputError(
             "The label file has labels outside the CT.", "Give labels that were made on this CT."
         )
     voxels = np.zeros(geometry.shape, labels.voxels.dtype)
     if part.size:
-        voxels[_box(first, last)] = part
+        voxels[box_between(first, last)] = part
     return LabelVolume(voxels=voxels, geometry=geometry)
-
-
-def _box(first: npt.NDArray[np.integer], last: npt.NDArray[np.integer]) -> Box:
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
-    return (k, j, i)
 
 
 def _size(geometry: Geometry) -> str:

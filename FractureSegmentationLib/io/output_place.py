@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -26,16 +27,22 @@ def touches_input(place: Path, inputs: Sequence[Path]) -> bool:
     )
 
 
-def make_parents(folder: Path) -> tuple[Path, ...]:
-    """Make `folder`; return the folders that were missing, innermost first.
+@contextlib.contextmanager
+def parents_made(place: Path) -> Iterator[None]:
+    """Make the folders above a place; if the block fails, those that were missing go again.
 
     Raises:
         OSError: one cannot be made.
     """
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for parent in reversed(missing):
-        parent.mkdir(exist_ok=True)
-    return tuple(missing)
+    made: list[Path] = []
+    try:
+        for folder in reversed(place.parents):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                made.append(folder)
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

@@ -1,13 +1,18 @@
-"""Folders for files that only other programs' readers need: the user's alone, and soon gone."""
+"""Folders for files that only other programs need: the user's alone, and soon gone."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from FractureSegmentationLib.io.leftovers import clear_leftovers, working_folder
+from FractureSegmentationLib.io.leftovers import (
+    clear_leftovers,
+    remove_working_folders,
+    working_folder,
+)
 
 
 @contextlib.contextmanager
@@ -25,6 +30,15 @@ def clear_scratch() -> None:
     """Remove the scratch folders that killed runs left behind."""
     with contextlib.suppress(OSError):
         clear_leftovers(_stem())
+
+
+def remove_scratch(process: int | None = None) -> None:
+    """Remove the scratch folders of a process, before it is ended or after it was.
+
+    Args:
+        process: its id; None is this process.
+    """
+    remove_working_folders(_stem().parent, process or os.getpid())
 
 
 def _stem() -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from FractureSegmentationLib.anatomy.catalogue import BONES
 from FractureSegmentationLib.anatomy.numbering import Numbering
+from FractureSegmentationLib.metrics.overlap import OverlapTable
 
 
 def bone_groups(*numberings: Numbering) -> dict[str, str]:
@@ -23,16 +25,42 @@ def bone_groups(*numberings: Numbering) -> dict[str, str]:
     return {slug: "+".join(sorted(together)) for slug, together in partners.items()}
 
 
-def labels_by_group(
-    labels: Iterable[int], numbering: Numbering, groups: Mapping[str, str]
-) -> dict[str, list[int]]:
-    """Sort labels into the groups of their bones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoneLabels:
+    """The labels of one bone, or of the bones that are scored as one.
+
+    Attributes:
+        truths: in the truth.
+        predictions: in the prediction.
+    """
+
+    truths: list[int] = field(default_factory=list)
+    predictions: list[int] = field(default_factory=list)
+
+
+def labels_by_bone(
+    table: OverlapTable,
+    prediction_numbering: Numbering,
+    truth_numbering: Numbering,
+    groups: Mapping[str, str],
+) -> dict[str, BoneLabels]:
+    """Sort the labels of a case by bone.
+
+    Args:
+        table: has them.
+        prediction_numbering: how the prediction's labels name bones.
+        truth_numbering: how the truth's labels name bones.
+        groups: from `bone_groups`.
+
+    Returns:
+        The labels per name of a group, in catalogue order; groups without any are left out.
 
     Raises:
         ValueError: a label belongs to no bone.
     """
-    sorted_labels: dict[str, list[int]] = {}
-    for label in labels:
-        bone, _ = numbering.fragment_of(label)
-        sorted_labels.setdefault(groups[bone.slug], []).append(label)
-    return sorted_labels
+    found = {name: BoneLabels() for name in groups.values()}
+    for label in table.truth_labels.tolist():
+        found[groups[truth_numbering.fragment_of(label)[0].slug]].truths.append(label)
+    for label in table.prediction_labels.tolist():
+        found[groups[prediction_numbering.fragment_of(label)[0].slug]].predictions.append(label)
+    return {name: labels for name, labels in found.items() if labels.truths or labels.predictions}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import find_objects
 
-from FractureSegmentationLib.types import Box, LabelArray, MaskArray, Shape
+from FractureSegmentationLib.boxes import bounding_box, grown_box, union_box
+from FractureSegmentationLib.types import Box, LabelArray, MaskArray
 from FractureSegmentationLib.volume import LabelVolume
 
 
@@ -15,24 +16,6 @@ def label_boxes(labels: LabelArray) -> dict[int, Box]:
     """Bounding box of every label of a (K, J, I) array."""
     narrow = labels if labels.dtype.itemsize <= 4 else labels.astype(np.int32)
     return {label: box for label, box in enumerate(find_objects(narrow), start=1) if box}
-
-
-def union_box(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds them all, of which there is at least one."""
-    k, j, i = (
-        slice(min(part.start for part in parts), max(part.stop for part in parts))
-        for parts in zip(*boxes, strict=True)
-    )
-    return (k, j, i)
-
-
-def grown_box(box: Box, margin: tuple[int, int, int], shape: Shape) -> Box:
-    """The box with so many voxels more on both sides of (k, j, i), as far as the array reaches."""
-    k, j, i = (
-        slice(max(part.start - more, 0), min(part.stop + more, size))
-        for part, more, size in zip(box, margin, shape, strict=True)
-    )
-    return (k, j, i)
 
 
 def mask_of(labels: LabelArray, wanted: Sequence[int]) -> MaskArray:
@@ -57,13 +40,11 @@ def cropped_to_labels(
     """
     if prediction.voxels.shape != truth.voxels.shape:
         raise ValueError("prediction and truth lie on different grids")
-    sides = []
-    for others in ((1, 2), (0, 2), (0, 1)):
-        used = np.flatnonzero(prediction.voxels.any(axis=others) | truth.voxels.any(axis=others))
-        if used.size == 0:
-            return prediction, truth
-        sides.append(slice(int(used[0]), int(used[-1]) + 1))
-    box = grown_box((sides[0], sides[1], sides[2]), (1, 1, 1), truth.geometry.shape)
+    around = [bounding_box(prediction.voxels), bounding_box(truth.voxels)]
+    boxes = [box for box in around if box is not None]
+    if not boxes:
+        return prediction, truth
+    box = grown_box(union_box(boxes), 1, truth.geometry.shape)
     return _compact(prediction.cropped(box)), _compact(truth.cropped(box))
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from FractureSegmentationLib.anatomy.numbering import Numbering
-from FractureSegmentationLib.metrics.bone_groups import bone_groups, labels_by_group
+from FractureSegmentationLib.metrics.bone_groups import bone_groups, labels_by_bone
 from FractureSegmentationLib.metrics.counts import FragmentCounts
 from FractureSegmentationLib.metrics.score import (
     MIN_FRAGMENT_MM3,
@@ -76,12 +76,8 @@ def score_case(
         with_distances=with_distances,
     )
     groups = bone_groups(prediction_numbering, truth_numbering)
-    true = labels_by_group(scorer.table.truth_labels.tolist(), truth_numbering, groups)
-    predicted = labels_by_group(
-        scorer.table.prediction_labels.tolist(), prediction_numbering, groups
-    )
-    present = [name for name in dict.fromkeys(groups.values()) if name in true or name in predicted]
-    scores = [(name, scorer.score(true.get(name, []), predicted.get(name, []))) for name in present]
+    bones = labels_by_bone(scorer.table, prediction_numbering, truth_numbering, groups)
+    scores = [(name, scorer.score(b.truths, b.predictions)) for name, b in bones.items()]
     return summarise(scores)
 
 

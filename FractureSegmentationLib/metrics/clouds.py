@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.metrics.boxes import grown_box, label_boxes, mask_of, union_box
+from FractureSegmentationLib.boxes import grown_box, union_box
+from FractureSegmentationLib.metrics.boxes import label_boxes, mask_of
 from FractureSegmentationLib.metrics.surface import PointsMm
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
@@ -52,8 +53,7 @@ class SurfaceClouds:
         if not wanted:
             return np.zeros((0, 3))
         box = union_box([self._boxes[label] for label in wanted])
-        k, j, i = self._labels.shape
-        box = grown_box(box, (1, 1, 1), (k, j, i))
+        box = grown_box(box, 1, self._labels.shape)
         start = np.array([side.start for side in box])
         points: PointsMm = (self._surface(mask_of(self._labels[box], wanted)) + start) * (
             self._spacing_mm

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from FractureSegmentationLib.metrics.boxes import grown_box, label_boxes
-from FractureSegmentationLib.types import Box, LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.boxes import grown_box
+from FractureSegmentationLib.metrics.boxes import label_boxes
+from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
 
 def fracture_zone(fragments: LabelArray, spacing_mm: Spacing, reach_mm: float) -> MaskArray:
@@ -24,15 +25,10 @@ def fracture_zone(fragments: LabelArray, spacing_mm: Spacing, reach_mm: float) -
         (K, J, I) mask.
     """
     near = np.zeros(fragments.shape, np.uint8)
+    reach = [int(reach_mm / step) + 1 for step in spacing_mm]
     for label, box in label_boxes(fragments).items():
-        around = _reached(box, fragments, spacing_mm, reach_mm)
+        around = grown_box(box, reach, fragments.shape)
         distance_mm = distance_transform_edt(fragments[around] != label, sampling=spacing_mm)
         near[around] = np.minimum(near[around] + (distance_mm <= reach_mm), 2)
     zone: MaskArray = near == 2
     return zone
-
-
-def _reached(box: Box, fragments: LabelArray, spacing_mm: Spacing, reach_mm: float) -> Box:
-    dk, dj, di = (int(reach_mm / step) + 1 for step in spacing_mm)
-    k, j, i = fragments.shape
-    return grown_box(box, (dk, dj, di), (k, j, i))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from FractureSegmentationLib.metrics.bone_groups import bone_groups, labels_by_group
+from FractureSegmentationLib.metrics.bone_groups import BoneLabels, bone_groups, labels_by_bone
 from FractureSegmentationLib.metrics.clouds import IndicesKji, SurfaceClouds
 from FractureSegmentationLib.metrics.figures import (
     BoneFigures,
@@ -55,13 +55,11 @@ def score_pengwin2024(request: ScoreRequest) -> CaseFigures:
         ValueError: a label belongs to no bone in its numbering.
     """
     table = overlap_table(request.prediction.voxels, request.truth.voxels)
-    groups = bone_groups()
-    true = labels_by_group(table.truth_labels.tolist(), request.truth_numbering, groups)
-    predicted = labels_by_group(
-        table.prediction_labels.tolist(), request.prediction_numbering, groups
+    found = labels_by_bone(
+        table, request.prediction_numbering, request.truth_numbering, bone_groups()
     )
     scorer = _Scorer(request, table)
-    bones = tuple(scorer.bone(name, true.get(name, []), predicted.get(name, [])) for name in BONES)
+    bones = tuple(scorer.bone(name, found.get(name, BoneLabels())) for name in BONES)
     matched = [f.values for bone in bones for f in bone.fragments if f.values]
     return CaseFigures(
         values={
@@ -71,7 +69,7 @@ def score_pengwin2024(request: ScoreRequest) -> CaseFigures:
             **_means(_ANATOMY, [bone.values for bone in bones]),
         },
         bones=bones,
-        notes=_notes(bones, set(true) | set(predicted), is_empty=not matched),
+        notes=_notes(bones, set(found), is_empty=not matched),
     )
 
 
@@ -131,7 +129,8 @@ class _Scorer:
         self._truth = SurfaceClouds(request.truth.voxels, spacing_mm, _sampled_band)
         self._prediction = SurfaceClouds(request.prediction.voxels, spacing_mm, _sampled_band)
 
-    def bone(self, name: str, truths: list[int], predictions: list[int]) -> BoneFigures:
+    def bone(self, name: str, labels: BoneLabels) -> BoneFigures:
+        truths, predictions = labels.truths, labels.predictions
         table = self._table.restricted(truths, predictions)
         if predictions:
             fragments = tuple(self._fragment(table, row) for row in range(len(truths)))

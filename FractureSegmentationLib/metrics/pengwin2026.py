@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2026
-from FractureSegmentationLib.metrics.bone_groups import bone_groups, labels_by_group
-from FractureSegmentationLib.metrics.boxes import label_boxes, mask_of, union_box
+from FractureSegmentationLib.boxes import union_box
+from FractureSegmentationLib.metrics.bone_groups import bone_groups, labels_by_bone
+from FractureSegmentationLib.metrics.boxes import label_boxes, mask_of
 from FractureSegmentationLib.metrics.clouds import IndicesKji, SurfaceClouds
 from FractureSegmentationLib.metrics.figures import (
     BoneFigures,
@@ -69,20 +70,16 @@ def score_pengwin2026(request: ScoreRequest) -> CaseFigures:
     table = overlap_table(prediction, truth)
     # The femora are one anatomy here, whatever the labels could tell apart.
     groups = bone_groups(request.prediction_numbering, request.truth_numbering, PENGWIN_2026)
-    true = labels_by_group(table.truth_labels.tolist(), request.truth_numbering, groups)
-    predicted = labels_by_group(
-        table.prediction_labels.tolist(), request.prediction_numbering, groups
-    )
+    found = labels_by_bone(table, request.prediction_numbering, request.truth_numbering, groups)
     known = {groups[slug] for slug, _ in PENGWIN_2026.first_labels}
-    present = [name for name in dict.fromkeys(groups.values()) if name in true or name in predicted]
     scorer = _Scorer(request, prediction, truth, table)
     scored = [
-        scorer.bone(name, true.get(name, []), predicted.get(name, []))
-        for name in present
+        scorer.bone(name, labels.truths, labels.predictions)
+        for name, labels in found.items()
         if name in known
     ]
     bones = tuple(bone for bone, _ in scored)
-    foreign = [name for name in present if name not in known]
+    foreign = [name for name in found if name not in known]
     if foreign:
         notes = (*notes, f"Not looked at by this protocol: {', '.join(foreign)}.")
     return CaseFigures(

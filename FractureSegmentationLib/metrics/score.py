@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from FractureSegmentationLib.metrics.boxes import label_boxes, mask_of, union_box
+from FractureSegmentationLib.boxes import union_box
+from FractureSegmentationLib.metrics.boxes import label_boxes, mask_of
 from FractureSegmentationLib.metrics.counts import FragmentCounts, count_fragments
 from FractureSegmentationLib.metrics.overlap import Match, OverlapTable, match_table, overlap_table
 from FractureSegmentationLib.metrics.surface import (

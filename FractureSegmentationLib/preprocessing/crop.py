@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.anatomy.catalogue import Bone, bone_of_mask_value
+from FractureSegmentationLib.boxes import grown_box
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.preprocessing.orient import AxisOrder, canonical_order
 from FractureSegmentationLib.preprocessing.resample import resample_mask, resample_volume
@@ -57,16 +58,8 @@ class BoneCrop:
 
 def padded_box(box: Box, geometry: Geometry, margin_mm: float) -> Box:
     """A box grown by a margin on every side, within the grid."""
-    k, j, i = (
-        slice(max(0, s.start - pad), min(count, s.stop + pad))
-        for s, count, pad in zip(
-            box,
-            geometry.shape,
-            (math.ceil(margin_mm / spacing) for spacing in geometry.spacing_mm),
-            strict=True,
-        )
-    )
-    return (k, j, i)
+    margins = [math.ceil(margin_mm / spacing) for spacing in geometry.spacing_mm]
+    return grown_box(box, margins, geometry.shape)
 
 
 def bone_crops(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.ndimage import binary_erosion, find_objects
 from scipy.spatial import cKDTree
 
+from FractureSegmentationLib.boxes import grown_box
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.preprocessing.resample import resample_probability
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, Spacing
@@ -96,7 +97,7 @@ def fill_from_nearest(
 def _label_presences(labels: LabelArray) -> Iterator[_Presence]:
     for label, box in enumerate(find_objects(labels), start=1):
         if box is not None:
-            near = _grown(box, labels.shape)
+            near = grown_box(box, 1, labels.shape)
             yield label, near, (labels[near] == label).astype(np.float32)
 
 
@@ -104,7 +105,7 @@ def _class_presences(probabilities: FloatArray) -> Iterator[_Presence]:
     for number in range(1, len(probabilities)):
         box = _box_of(probabilities[number] > _PRESENT)
         if box is not None:
-            near = _grown(box, probabilities.shape[1:])
+            near = grown_box(box, 1, probabilities.shape[1:])
             yield number, near, np.asarray(probabilities[number][near], np.float32)
 
 
@@ -150,13 +151,6 @@ def _source_box(source: Geometry, target: Geometry, box: Box) -> Box:
     k, j, i = (
         slice(min(max(0, math.floor(a)), count - 1), max(1, min(count, math.ceil(b) + 1)))
         for a, b, count in zip(low, high, source.shape, strict=True)
-    )
-    return (k, j, i)
-
-
-def _grown(box: Box, shape: tuple[int, ...]) -> Box:
-    k, j, i = (
-        slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, shape, strict=True)
     )
     return (k, j, i)
 

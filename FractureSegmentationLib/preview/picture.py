@@ -9,6 +9,7 @@ import numpy as np
 
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.mesh import Surface
 from FractureSegmentationLib.preprocessing.orient import canonical_order
@@ -137,13 +138,10 @@ def _box_around(mask: MaskArray) -> Box:
     Raises:
         ValueError: the mask is empty.
     """
-    sides = []
-    for others in ((1, 2), (0, 2), (0, 1)):
-        used = np.flatnonzero(mask.any(axis=others))
-        if used.size == 0:
-            raise ValueError("there is no fragment to draw")
-        sides.append(slice(int(used[0]), int(used[-1]) + 1))
-    return (sides[0], sides[1], sides[2])
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("there is no fragment to draw")
+    return box
 
 
 def _widened(inner: Box, outer: Box, geometry: Geometry) -> Box:

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.depth import label_depth_mm
 from FractureSegmentationLib.instances.recover import recover_fragments
 from FractureSegmentationLib.instances.result import Recovery
 from FractureSegmentationLib.instances.windows import (
     another_label_near,
-    bounding_box,
     window_maximum,
     window_minimum,
 )

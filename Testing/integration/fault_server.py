@@ -157,7 +157,7 @@ def become_the_run(request: dict[str, Any], streams: tuple[int, int]) -> None:
     os.dup2(streams[1], 2)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
-    importlib.import_module("FractureSegmentationLib.pipeline_output").write_preview = sketch
+    importlib.import_module("FractureSegmentationLib.pipeline.output").write_preview = sketch
     for fault in request["faults"]:
         arm(fault)
     try:

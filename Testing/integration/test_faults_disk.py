@@ -14,7 +14,7 @@ import pytest
 from Testing.integration.fault_shell import Case, FaultyShell, Run, snapshot_of
 
 FULL = "The disk is full"
-READING = "call FractureSegmentationLib.pipeline:read_ct"
+READING = "call FractureSegmentationLib.pipeline.segment:read_ct"
 UNWRITTEN = "could not be written"
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from Testing.integration.fault_shell import Case, FaultyShell, snapshot_of
 
-PIPELINE = "FractureSegmentationLib.pipeline"
+PIPELINE = "FractureSegmentationLib.pipeline.segment"
 PLACES = {
     "reading": f"call {PIPELINE}:read_ct",
     "bones": f"call {PIPELINE}:find_bones",
     "the network": "call FractureSegmentationLib.networks.tpc_net:TPCNet.forward",
-    "recovery": "call FractureSegmentationLib.pipeline_fragments:labels_to_grid",
+    "recovery": "call FractureSegmentationLib.pipeline.fragments:labels_to_grid",
     "fragments.nii.gz": "image fragments.nii.gz",
     "fragments.seg.nrrd": "image fragments.seg.nrrd",
     "bones.nii.gz": "image bones.nii.gz",

@@ -130,9 +130,9 @@ def test_a_full_host_halves_the_batch_first(logits: np.ndarray, error: Exception
     [
         (NETWORK, "memory"),
         (NETWORK, "device memory"),
-        ("call FractureSegmentationLib.pipeline:read_ct", "memory"),
-        ("call FractureSegmentationLib.pipeline:find_bones", "memory"),
-        ("call FractureSegmentationLib.pipeline_fragments:labels_to_grid", "memory"),
+        ("call FractureSegmentationLib.pipeline.segment:read_ct", "memory"),
+        ("call FractureSegmentationLib.pipeline.segment:find_bones", "memory"),
+        ("call FractureSegmentationLib.pipeline.fragments:labels_to_grid", "memory"),
         ("call FractureSegmentationLib.io.read:read_labels", "memory"),
         ("open report.json", "memory"),
     ],

@@ -18,7 +18,7 @@ from Testing.integration.fault_shell import (
     start_server,
 )
 
-READING = "call FractureSegmentationLib.pipeline:read_ct"
+READING = "call FractureSegmentationLib.pipeline.segment:read_ct"
 PREVIEW = "open preview.png"
 PATIENCE_SECONDS = 20.0
 """Far more than the two seconds promised: the machine that runs the tests may be busy."""

@@ -21,7 +21,6 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor, nn
 
-from FractureSegmentationLib import pipeline_models, pipeline_output
 from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.cli.main import run
 from FractureSegmentationLib.geometry import CANONICAL_DIRECTION, Geometry
@@ -29,6 +28,7 @@ from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.io.sitk import volume_to_sitk, write_volume
 from FractureSegmentationLib.networks.config import TPCNetConfig, UNet3DConfig
 from FractureSegmentationLib.networks.model_spec import ModelSpec
+from FractureSegmentationLib.pipeline import models, output
 from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
 from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.volume import LabelVolume, Volume
@@ -86,16 +86,14 @@ def _readers_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_: Path | None, name: str) -> tuple[ModelSpec, nn.Module]:
         return spec_of(name), DensityReader() if name.startswith("bones") else Reader()
 
-    monkeypatch.setattr(pipeline_models, "_load", load)
-    monkeypatch.setattr(pipeline_models, "COARSE_PATCH", (16, 16, 16))
-    monkeypatch.setattr(pipeline_models, "FINE_PATCH", (32, 32, 32))
+    monkeypatch.setattr(models, "_load", load)
+    monkeypatch.setattr(models, "COARSE_PATCH", (16, 16, 16))
+    monkeypatch.setattr(models, "FINE_PATCH", (32, 32, 32))
     monkeypatch.setattr(
-        pipeline_models, "backend_named", lambda _: replace(FRACSEGMENTATOR, patch=(32, 32, 32))
+        models, "backend_named", lambda _: replace(FRACSEGMENTATOR, patch=(32, 32, 32))
     )
     # The picture takes longer than all else here, and has tests of its own.
-    monkeypatch.setattr(
-        pipeline_output, "write_preview", lambda path, *_, **__: path.write_bytes(b"PNG")
-    )
+    monkeypatch.setattr(output, "write_preview", lambda path, *_, **__: path.write_bytes(b"PNG"))
 
 
 def distance_inside_mm(places: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ TRAINING = "fracseg_training"
 # Ground floor first. A module imports from its own floor and the floors below it.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset({"progress", "anatomy", "geometry"}),
+    frozenset({"progress", "anatomy", "boxes", "geometry"}),
     frozenset({"volume"}),
-    frozenset({"io", "preprocessing", "instances", "metrics", "mesh"}),
+    frozenset({"io", "preprocessing", "instances", "metrics", "mesh", "planning"}),
     frozenset({"representations", "networks", "inference", "preview", "export", "editing"}),
     frozenset({"backends", "bones", "config", "mrml"}),
     frozenset({"pipeline"}),
@@ -38,6 +38,7 @@ DOORS = {
     "vtkmodules": frozenset({"mesh", "preview", "mrml"}),
     "slicer": frozenset({"mrml"}),
     "totalsegmentator": frozenset({"bones"}),
+    "highdicom": frozenset({"export"}),
     "dask": frozenset({"batch"}),
     "distributed": frozenset({"batch"}),
     "matplotlib": frozenset({"cli"}),

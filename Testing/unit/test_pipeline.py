@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from FractureSegmentationLib import pipeline_models, pipeline_output
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
 from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.config import SegmentSettings
@@ -28,7 +27,7 @@ from FractureSegmentationLib.io.report import numbering_of_report, read_report
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.networks.config import TPCNetConfig, UNet3DConfig
 from FractureSegmentationLib.networks.model_spec import ModelSpec
-from FractureSegmentationLib.pipeline import CaseRequest, segment_case, segment_ct
+from FractureSegmentationLib.pipeline import CaseRequest, models, output, segment_case, segment_ct
 from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
 from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.progress import Event, Progress
@@ -84,12 +83,12 @@ def _readers_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         network = DensityReader() if is_bones else CrackReader()
         return a_spec(name, "bones" if is_bones else "fragments"), network
 
-    monkeypatch.setattr(pipeline_models, "_load", load)
+    monkeypatch.setattr(models, "_load", load)
     # Small windows keep the tests quick.
-    monkeypatch.setattr(pipeline_models, "COARSE_PATCH", (16, 16, 16))
-    monkeypatch.setattr(pipeline_models, "FINE_PATCH", (32, 32, 32))
+    monkeypatch.setattr(models, "COARSE_PATCH", (16, 16, 16))
+    monkeypatch.setattr(models, "FINE_PATCH", (32, 32, 32))
     small = replace(FRACSEGMENTATOR, patch=(32, 32, 32))
-    monkeypatch.setattr(pipeline_models, "backend_named", lambda _: small)
+    monkeypatch.setattr(models, "backend_named", lambda _: small)
 
 
 @pytest.fixture
@@ -425,7 +424,7 @@ def test_a_failed_run_leaves_nothing_behind(
     def missing(*_: object) -> None:
         raise MissingWeightsError("The model is not installed.")
 
-    monkeypatch.setattr(pipeline_models, "_load", missing)
+    monkeypatch.setattr(models, "_load", missing)
     with pytest.raises(MissingWeightsError):
         segment_case(a_request(broken_hip, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
@@ -437,7 +436,7 @@ def test_a_preview_that_fails_costs_a_warning_and_nothing_else(
     def fail(*_: object) -> None:
         raise ValueError("no picture")
 
-    monkeypatch.setattr(pipeline_output, "write_preview", fail)
+    monkeypatch.setattr(output, "write_preview", fail)
     segment_case(a_request(broken_hip, tmp_path))
     out = tmp_path / "out"
     assert not (out / "preview.png").exists()
@@ -449,7 +448,7 @@ def test_a_model_for_something_else_is_refused(
 ) -> None:
     ct, bones = broken_hip
     monkeypatch.setattr(
-        pipeline_models, "_load", lambda *_: (a_spec("bones-coarse", "bones"), CrackReader())
+        models, "_load", lambda *_: (a_spec("bones-coarse", "bones"), CrackReader())
     )
     with pytest.raises(InputError, match="not trained for the method"):
         segment_ct(ct, settings_with(bones))

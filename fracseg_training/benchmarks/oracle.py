@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.recover import recover_fragments
 from FractureSegmentationLib.instances.result import Recovery
-from FractureSegmentationLib.instances.windows import another_label_near, bounding_box
+from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.metrics.score import BoneScore, score_bone
 from FractureSegmentationLib.preprocessing.resample import nearest_labels

@@ -24,7 +24,7 @@ from fracseg_training.benchmarks.speed_timing import clock_for, paired
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.io.read import read_ct, read_labels
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case, segment_ct
-from FractureSegmentationLib.pipeline_output import write_result
+from FractureSegmentationLib.pipeline.output import write_result
 from FractureSegmentationLib.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from fracseg_training.benchmarks.speed_rows import SpeedSettings
     from FractureSegmentationLib.io.read import CtInput
-    from FractureSegmentationLib.pipeline_result import SegmentResult
+    from FractureSegmentationLib.pipeline.result import SegmentResult
     from FractureSegmentationLib.volume import LabelVolume, Volume
 
 CASE = "003"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.inference.windows import WindowPlan
     from FractureSegmentationLib.types import Box, Shape
 
-MISSING_MONAI = "skipped: MONAI is not installed; `pip install fracture-segmentation[reference]`"
+MISSING_MONAI = "skipped: MONAI is not installed; `pip install monai`"
 _TOLERANCE, _GAIN = 1e-4, 4.0
 _NOT_SLOWER = 0.97
 """Two runs of the same program differ by as much."""

@@ -75,13 +75,7 @@ def cut_patch(
     Returns:
         float32 HU and int64 labels, both of the patch's size; labels follow a mirrored frame.
     """
-    size = frame.displacement.shape[1:]
-    steps = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2.0 for n in size]
-    k, j, i = torch.meshgrid(*steps, indexing="ij")
-    places = []
-    for axis in range(3):
-        a, b, c = (float(v) for v in frame.matrix[axis])
-        places.append(frame.displacement[axis] + (a * k + b * j + c * i) + float(centre_kji[axis]))
+    places = _places(centre_kji, frame)
     box = [
         slice(min(max(int(place.min()) - 1, 0), n - 1), min(max(int(place.max()) + 3, 1), n))
         for place, n in zip(places, hu.shape, strict=True)
@@ -102,6 +96,18 @@ def cut_patch(
     if frame.is_mirrored:
         classes = torch.tensor(_MIRRORED)[classes]
     return values[0, 0] + AIR_HU, classes
+
+
+def _places(centre_kji: FloatArray, frame: PatchFrame) -> list[Tensor]:
+    """Where each voxel of the patch lies in the volume: k, j and i, each of the patch's size."""
+    size = frame.displacement.shape[1:]
+    steps = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2.0 for n in size]
+    k, j, i = torch.meshgrid(*steps, indexing="ij")
+    places = []
+    for axis in range(3):
+        a, b, c = (float(v) for v in frame.matrix[axis])
+        places.append(frame.displacement[axis] + (a * k + b * j + c * i) + float(centre_kji[axis]))
+    return places
 
 
 def cut_borders(

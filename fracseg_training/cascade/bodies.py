@@ -1,8 +1,8 @@
-"""Which body becomes the next synthetic CT: deformed label maps, and real bones in them."""
+"""Which body becomes the next synthetic CT: deformed label maps, real bones, broken ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from fracseg_training.synthesis.config import SynthesisConfig
 from fracseg_training.synthesis.ct import SyntheticCt, image_body
 from fracseg_training.synthesis.deform import DeformConfig, deform_body, extend_legs
 from fracseg_training.synthesis.embed import BareBones, Surroundings, embed_real_bones
+from fracseg_training.synthesis.fracture_ct import FracturedPelvisConfig, fractured_pelvis
 from fracseg_training.synthesis.real_texture import bone_texture, paint_texture
 from fracseg_training.synthesis.scanner import HIGHEST_HU, LOWEST_HU
 from fracseg_training.synthesis.spine import with_lowered_spine
@@ -101,6 +102,31 @@ class BodySource:
         )
         taller = extend_legs(host, _LEG_MARGIN_MM + 1.2 * around.below_mm)
         return embed_real_bones(bare, taller, rng, self.synthesis, around)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenSource:
+    """Makes CTs of broken pelves: a displaced fragment is still a part of its bone.
+
+    Attributes:
+        hosts: label maps of whole bodies.
+        config: how bones break; size and posture are drawn anew for every CT.
+    """
+
+    hosts: Sequence[LabelMap]
+    config: FracturedPelvisConfig = field(default_factory=FracturedPelvisConfig)
+
+    def make(self, index: int, rng: np.random.Generator, /) -> SyntheticCt:
+        """The synthetic CT of an index; the label maps take turns."""
+        host = _with_other_spine(self.hosts[index % len(self.hosts)], rng)
+        host = extend_legs(host, _leg_length_mm(rng))
+        config = replace(
+            self.config,
+            spacing_mm=(SPACING_MM, SPACING_MM, SPACING_MM),
+            above_pelvis_mm=float(rng.uniform(*_ABOVE_PELVIS_MM)),
+        )
+        made = fractured_pelvis(host.labels, host.names, host.spacing_mm, rng, config)
+        return SyntheticCt(hu=made.hu, bones=made.bones, spacing_mm=made.spacing_mm)
 
 
 class PhantomSource:

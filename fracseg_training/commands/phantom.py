@@ -43,7 +43,7 @@ def phantom(
     import numpy as np
 
     from fracseg_training.phantoms import fractured, pelvis
-    from fracseg_training.simulate.truth_files import TruthCase, write_truth
+    from fracseg_training.simulate.truth_files import write_truth
 
     if broken and (intact or kind == "femur"):
         raise click.UsageError("--break goes with a broken pelvis only.")
@@ -60,9 +60,6 @@ def phantom(
         case = pelvis.pelvis_phantom(rng, spacing)
     else:
         case = fractured.fractured_pelvis_phantom(rng, spacing, broken)
-    truth = TruthCase(
-        hu=case.hu, bones=case.bones, fragments=case.fragments, geometry=case.geometry
-    )
-    write_truth(out, (truth,), is_single=True, inputs=())
+    write_truth(out, (case,), is_single=True, inputs=())
     count = len(np.unique(case.fragments)) - 1
     click.echo(f"{count} fragments of {len(np.unique(case.bones)) - 1} bones")

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from fracseg_training.train_config import TrainConfig
 
 

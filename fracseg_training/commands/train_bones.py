@@ -38,6 +38,7 @@ def train_bones() -> None:
     help="CT of real bones alone and its bone mask; may be repeated.",
 )
 @click.option("--phantoms", default=0, show_default=True, help="Analytic pelves to make.")
+@click.option("--broken", default=0, show_default=True, help="CTs of broken pelves to make.")
 @click.option("--first", default=0, show_default=True, help="Index of the first CT to make.")
 @click.option("--count", default=40, show_default=True, help="How many CTs to make.")
 @click.option("--seed", default=0, show_default=True, type=int)
@@ -46,23 +47,26 @@ def pool(
     label_map: tuple[tuple[Path, Path], ...],
     bones: tuple[tuple[Path, Path], ...],
     phantoms: int,
+    broken: int,
     first: int,
     count: int,
     seed: int,
 ) -> None:
     """Fill POOL_DIR with synthetic CTs; what is there already is kept."""
-    from fracseg_training.cascade.bodies import SPACING_MM, BodySource, PhantomSource
+    from fracseg_training.cascade.bodies import SPACING_MM, BodySource, BrokenSource, PhantomSource
     from fracseg_training.cascade.pool import fill_pool
     from fracseg_training.cascade.sources import read_bare_bones
     from fracseg_training.synthesis.label_map import read_label_map
 
+    hosts = [read_label_map(labels, names) for labels, names in label_map]
     source = BodySource(
-        hosts=[read_label_map(labels, names) for labels, names in label_map],
+        hosts=hosts,
         bare_bones=[read_bare_bones(ct, mask, SPACING_MM) for ct, mask in bones],
     )
     fill_pool(source, pool_dir, range(first, first + count), seed)
     fill_pool(PhantomSource(), pool_dir, range(phantoms), seed, prefix="phantom_")
-    click.echo(f"{count} synthetic CTs and {phantoms} phantoms in the pool")
+    fill_pool(BrokenSource(hosts=hosts), pool_dir, range(broken), seed, prefix="broken_")
+    click.echo(f"{count} synthetic CTs, {broken} broken ones and {phantoms} phantoms in the pool")
 
 
 @train_bones.command()

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from fracseg_training.phantoms.pelvis import PhantomCase, femur_phantom, pelvis_phantom
+from fracseg_training.phantoms.pelvis import femur_phantom, pelvis_phantom
 from fracseg_training.simulate.config import PatternConfig, PoseConfig, SimulationConfig
+from fracseg_training.simulate.truth_case import TruthCase
 from fracseg_training.simulate.whole_ct import break_bones
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.types import Spacing
@@ -29,7 +30,7 @@ def fractured_pelvis_phantom(
     spacing_mm: Spacing = (1.0, 0.9, 0.9),
     broken: Sequence[str] = (),
     config: SimulationConfig = DEMONSTRATION,
-) -> PhantomCase:
+) -> TruthCase:
     """A pelvis with soft tissue in which some bones are broken.
 
     Args:
@@ -53,7 +54,7 @@ def fractured_femur_phantom(
     rng: np.random.Generator,
     spacing_mm: Spacing = (1.0, 0.8, 0.8),
     config: SimulationConfig = DEMONSTRATION,
-) -> PhantomCase:
+) -> TruthCase:
     """A broken left femur in muscle.
 
     Args:
@@ -78,7 +79,7 @@ def _drawn(rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _broken(
-    case: PhantomCase, values: list[int], config: SimulationConfig, rng: np.random.Generator
-) -> PhantomCase:
+    case: TruthCase, values: list[int], config: SimulationConfig, rng: np.random.Generator
+) -> TruthCase:
     ct = break_bones(case.hu, case.bones, case.spacing_mm, rng, config, values)
     return replace(case, hu=ct.hu, bones=ct.bones, fragments=ct.fragments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -17,6 +17,7 @@ from fracseg_training.phantoms.shapes import Field, Lattice
 from fracseg_training.phantoms.spine import last_vertebra_field
 from fracseg_training.phantoms.tissue import BoneOnGrid, BoneQuality, coverage, on_grid
 from fracseg_training.simulate.noise import fractal_noise
+from fracseg_training.simulate.truth_case import TruthCase
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.types import Shape, Spacing
@@ -32,29 +33,7 @@ _LOW_LPS_MM = np.array([-178.0, -112.0, -150.0])
 _HIGH_LPS_MM = np.array([178.0, 128.0, 148.0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PhantomCase:
-    """A CT with its bone mask.
-
-    Attributes:
-        hu: (K, J, I) int16 Hounsfield units.
-        bones: (K, J, I) uint8 catalogue mask values.
-        fragments: (K, J, I) uint16 in the project's own numbering; an unbroken bone is fragment 1.
-        geometry: the grid, canonical: axes towards Superior, Posterior, Left.
-    """
-
-    hu: npt.NDArray[np.int16]
-    bones: npt.NDArray[np.uint8]
-    fragments: npt.NDArray[np.uint16]
-    geometry: Geometry
-
-    @property
-    def spacing_mm(self) -> Spacing:
-        """Voxel size along (k, j, i), in mm."""
-        return self.geometry.spacing_mm
-
-
-def pelvis_phantom(rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.9, 0.9)) -> PhantomCase:
+def pelvis_phantom(rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.9, 0.9)) -> TruthCase:
     """A whole pelvis with soft tissue, unbroken.
 
     Args:
@@ -62,7 +41,8 @@ def pelvis_phantom(rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.9, 0.
         spacing_mm: voxel size along (k, j, i), in mm.
 
     Returns:
-        Sacrum, hip bones and femora down to the CT's lower end.
+        Sacrum, hip bones and femora down to the CT's lower end; the grid's axes run to Superior,
+        Posterior and Left.
     """
     scale = float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1))
     geometry = _grid(_LOW_LPS_MM * scale, _HIGH_LPS_MM * scale, spacing_mm)
@@ -72,7 +52,7 @@ def pelvis_phantom(rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.9, 0.
 
 def femur_phantom(
     rng: np.random.Generator, spacing_mm: Spacing = (1.0, 0.8, 0.8), length_mm: float = 420.0
-) -> PhantomCase:
+) -> TruthCase:
     """A left femur in muscle, unbroken.
 
     Args:
@@ -144,7 +124,7 @@ def _image(
     surroundings: Float32Array,
     geometry: Geometry,
     rng: np.random.Generator,
-) -> PhantomCase:
+) -> TruthCase:
     """Draw bones into their surroundings and scan them."""
     quality = BoneQuality(
         cortex_hu=float(rng.uniform(1000.0, 1350.0)),
@@ -166,7 +146,7 @@ def _image(
     hu += _noise(geometry, rng)
     image = np.clip(np.round(hu), -1024, 3071).astype(np.int16)
     first = np.where(bones > 0, 50 * (bones.astype(np.int32) - 1) + 1, 0).astype(np.uint16)
-    return PhantomCase(hu=image, bones=bones, fragments=first, geometry=geometry)
+    return TruthCase(hu=image, bones=bones, fragments=first, geometry=geometry)
 
 
 def _draw(hu: Float32Array, bone: BoneOnGrid, geometry: Geometry) -> None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.types import HuArray, MaskArray
 
 Corner = npt.NDArray[np.int64]
@@ -29,14 +30,12 @@ def mask_box(hu: HuArray, mask: MaskArray, margin: int) -> tuple[Corner, Corner]
     """
     if hu.shape != mask.shape or hu.ndim != 3:
         raise ValueError(f"hu {hu.shape} and bone mask {mask.shape} must share one 3D grid")
-    low, high = [], []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        if not len(hit):
-            raise ValueError("the bone mask is empty")
-        low.append(int(hit[0]) - margin)
-        high.append(int(hit[-1]) + 1 + margin)
-    return np.array(low, np.int64), np.array(high, np.int64)
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("the bone mask is empty")
+    low = np.array([side.start for side in box], np.int64)
+    high = np.array([side.stop for side in box], np.int64)
+    return low - margin, high + margin
 
 
 def crop_padded(

@@ -52,6 +52,13 @@ class SimulatedBone:
         """How many fragments there are."""
         return int(self.fragments.max())
 
+    def on_input_grid(
+        self, shape: tuple[int, ...]
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
+        """HU and fragments on the grid of the input, which has this shape."""
+        k, j, i = (slice(o, o + n) for o, n in zip(self.offset_kji, shape, strict=True))
+        return self.hu[k, j, i], self.fragments[k, j, i]
+
 
 def simulate_fracture(
     hu: HuArray,

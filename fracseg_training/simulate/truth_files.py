@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from fracseg_training.simulate.config import SimulationConfig
+from fracseg_training.simulate.truth_case import TruthCase
 from fracseg_training.simulate.whole_ct import break_bones
 from FractureSegmentationLib.anatomy.catalogue import BONES, bone_of_mask_value
 from FractureSegmentationLib.errors import InputError, NoBoneError
-from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.folder import staged_folder
 from FractureSegmentationLib.io.read import CtInput
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.volume import LabelVolume, Volume
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TruthCase:
-    """A CT with its bones and fragments.
-
-    Attributes:
-        hu: (K, J, I) int16 Hounsfield units.
-        bones: (K, J, I) uint8 catalogue mask values.
-        fragments: (K, J, I) uint16 in the project's own numbering.
-        geometry: the grid of all three.
-    """
-
-    hu: npt.NDArray[np.int16]
-    bones: npt.NDArray[np.uint8]
-    fragments: npt.NDArray[np.uint16]
-    geometry: Geometry
 
 
 def simulated_cases(

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import find_objects
 
 from fracseg_training.simulate.config import Mode, SimulationConfig
 from fracseg_training.simulate.crops import as_int16
-from fracseg_training.simulate.fracture import SimulatedBone, simulate_fracture
+from fracseg_training.simulate.fracture import simulate_fracture
 from fracseg_training.simulate.joining import by_volume
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
-from FractureSegmentationLib.types import Box, HuArray, LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.boxes import grown_box
+from FractureSegmentationLib.types import HuArray, LabelArray, Spacing
 
 _ROOM_MM = 20.0
 
@@ -102,12 +104,13 @@ def _break_one(
     config: SimulationConfig,
 ) -> None:
     """Break one bone; changes `ct`."""
-    box = _box_around(ct.bones == value, spacing_mm)
+    (inner,) = find_objects((ct.bones == value).view(np.uint8))
+    box = grown_box(inner, [round(_ROOM_MM / step) for step in spacing_mm], ct.bones.shape)
     others = (ct.bones[box] > 0) & (ct.bones[box] != value)
     bone = simulate_fracture(
         ct.hu[box], ct.bones[box] == value, spacing_mm, rng, config, blocked=others
     )
-    hu, fragments = _on_input_grid(bone, others.shape)
+    hu, fragments = bone.on_input_grid(others.shape)
     ct.hu[box] = np.where(others, ct.hu[box], hu)
     kept = by_volume(np.where(others, 0, fragments))
     first = FRACSEG.label_of(bone_of_mask_value(value), 1)
@@ -117,21 +120,3 @@ def _break_one(
     ct.bones[box][kept > 0] = value
     ct.fragments[box][kept > 0] = first - 1 + kept[kept > 0]
     ct.modes[value] = bone.modes
-
-
-def _on_input_grid(
-    bone: SimulatedBone, shape: tuple[int, ...]
-) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
-    """The part of a simulated bone that lies on the grid it was made from."""
-    inner = tuple(slice(o, o + n) for o, n in zip(bone.offset_kji, shape, strict=True))
-    return bone.hu[inner], bone.fragments[inner]
-
-
-def _box_around(mask: MaskArray, spacing_mm: Spacing) -> Box:
-    """The mask's bounding box and 20 mm of room, within the grid."""
-    sides = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        room = round(_ROOM_MM / spacing_mm[axis])
-        sides.append(slice(max(int(hit[0]) - room, 0), int(hit[-1]) + 1 + room))
-    return (sides[0], sides[1], sides[2])

@@ -9,11 +9,12 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, find_objects
 
 from fracseg_training.synthesis.fields import Float32Array, smooth_field
+from FractureSegmentationLib.boxes import grown_box
 
 if TYPE_CHECKING:
     from fracseg_training.synthesis.config import SynthesisConfig
     from fracseg_training.synthesis.label_map import LabelMap
-    from FractureSegmentationLib.types import Box, LabelArray, MaskArray, Spacing
+    from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
 _BONE_PREFIXES = ("sacrum", "hip_", "femur_", "vertebrae_", "rib_", "sternum", "clavicula_")
 _OTHER_PREFIXES = ("scapula_", "humerus_", "skull")
@@ -78,7 +79,7 @@ def paint_bones(
     joints = _joints(labels) if look.joint_share > 0.0 else None
     shafts = set(body.values_of(*_SHAFT_PREFIXES))
     for value in np.unique(labels[labels > 0]):
-        box = _with_margin(boxes[int(value) - 1], labels.shape)
+        box = grown_box(boxes[int(value) - 1], 1, labels.shape)
         inside = labels[box] == value
         part = hu[box]
         painted = _one_bone(inside, body.spacing_mm, rng, look, is_long=int(value) in shafts)
@@ -148,10 +149,3 @@ def _shaft_share(shape: tuple[int, int, int], spacing_mm: Spacing) -> Float32Arr
     below_top_mm = (shape[0] - 1 - np.arange(shape[0])) * spacing_mm[0]
     share = np.clip((below_top_mm - _SHAFT_BELOW_TOP_MM + 30.0) / 30.0, 0.0, 1.0)
     return np.asarray(share[:, None, None], np.float32)
-
-
-def _with_margin(box: Box, shape: tuple[int, ...]) -> Box:
-    k, j, i = (
-        slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, shape, strict=True)
-    )
-    return (k, j, i)

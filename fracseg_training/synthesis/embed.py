@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_erosion, distance_transform_edt, find_objects, gaussian_filter
 from scipy.spatial import cKDTree
 
 from fracseg_training.synthesis.bone import bone_labels
@@ -16,6 +16,7 @@ from fracseg_training.synthesis.ct import SyntheticCt, image_body
 from fracseg_training.synthesis.deform import warp_labels
 from fracseg_training.synthesis.label_map import LabelMap
 from fracseg_training.synthesis.real_texture import bone_texture, paint_texture
+from FractureSegmentationLib.boxes import grown_box
 
 if TYPE_CHECKING:
     from fracseg_training.synthesis.fields import Float32Array
@@ -25,6 +26,7 @@ _POINTS_PER_BONE = 600
 _FIT_ROUNDS = 25
 _FIT_BONES = (1, 2, 3)
 _FEMORA = (4, 5)
+_BOX_MARGIN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,8 @@ def embed_real_bones(
     labels = warp_labels(host, (k, j, i), wide.spacing_mm, matrix, offset)
     body = LabelMap(labels=labels, names=host.names, spacing_mm=wide.spacing_mm)
     body, truth = _cleared(body, wide)
-    box = _bone_box(wide)
+    (inner,) = find_objects((wide.bones > 0).view(np.uint8))
+    box = grown_box(inner, _BOX_MARGIN, wide.bones.shape)
     weight, real = _soft_bones(wide, box)
 
     def place(hu: Float32Array) -> None:
@@ -161,14 +164,6 @@ def _cleared(body: LabelMap, bare: BareBones) -> tuple[LabelMap, npt.NDArray[np.
     truth = np.where(np.isin(own, _FEMORA) & (labels > 0), own, 0).astype(np.uint8)
     truth[bare.bones > 0] = bare.bones[bare.bones > 0]
     return cleared, truth
-
-
-def _bone_box(bare: BareBones, margin: int = 4) -> Box:
-    k, j, i = (
-        slice(max(int(where.min()) - margin, 0), int(where.max()) + 1 + margin)
-        for where in np.nonzero(bare.bones)
-    )
-    return (k, j, i)
 
 
 def _soft_bones(bare: BareBones, box: Box) -> tuple[Float32Array, Float32Array]:

@@ -14,20 +14,23 @@ from fracseg_training.simulate.fracture import simulate_fracture
 from fracseg_training.synthesis.config import SynthesisConfig
 from fracseg_training.synthesis.ct import image_body
 from fracseg_training.synthesis.deform import DeformConfig, deform_body
-from fracseg_training.synthesis.label_map import PELVIC_BONES, LabelMap
+from fracseg_training.synthesis.label_map import LabelMap
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
+from FractureSegmentationLib.bones.totalsegmentator import PELVIC_STRUCTURES
+from FractureSegmentationLib.boxes import grown_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fracseg_training.synthesis.fields import Float32Array
-    from FractureSegmentationLib.types import Box, LabelArray, Shape, Spacing
+    from FractureSegmentationLib.types import LabelArray, Shape, Spacing
 
 _ROOM_MM = 25.0
 _SKIN_ROOM_MM = 60.0
 _LEAST_BREAKABLE_MM3 = 20_000.0
 _STEP_SIGMA_MM = 0.9
+_STEP_MARGIN_MM = 3.0
 _LOCAL_MARGIN_MM = 20.0
 _UNSCANNED = AppearanceConfig(blur_sigma_mm=(0.0, 0.0), noise_hu=(0.0, 0.0))
 
@@ -135,18 +138,15 @@ class Truth:
         found = find_objects(self.bones)
         if value > len(found) or found[value - 1] is None:
             raise ValueError(f"the {bone_of_mask_value(value).name.lower()} is not in the body")
-        box = _grown(found[value - 1], spacing_mm, hu.shape)
+        box = grown_box(
+            found[value - 1], [round(_LOCAL_MARGIN_MM / step) for step in spacing_mm], hu.shape
+        )
         mask = self.bones[box] == value
         simulated = simulate_fracture(
             hu[box], mask, spacing_mm, rng, replace(config, appearance=_quiet(config.appearance))
         )
         # Fragments may reach past the box; what lies there is left out.
-        inner = tuple(
-            slice(start, start + count)
-            for start, count in zip(simulated.offset_kji, mask.shape, strict=True)
-        )
-        hu[box] = simulated.hu[inner]
-        fragments = simulated.fragments[inner]
+        hu[box], fragments = simulated.on_input_grid(mask.shape)
         self.bones[box][mask] = 0
         self._indices[box][mask] = 0
         self.bones[box][fragments > 0] = value
@@ -173,11 +173,12 @@ def with_smooth_bones(body: LabelMap) -> LabelMap:
     weights = np.full(labels.shape, 0.5, np.float32)
     is_bone = body.bones() > 0
     boxes = find_objects(body.labels)
+    margin = [round(_STEP_MARGIN_MM / step) for step in body.spacing_mm]
     labels[is_bone] = 0
     for value, name in body.names.items():
-        if name not in PELVIC_BONES or value > len(boxes) or boxes[value - 1] is None:
+        if name not in PELVIC_STRUCTURES or value > len(boxes) or boxes[value - 1] is None:
             continue
-        box = _grown(boxes[value - 1], body.spacing_mm, labels.shape, margin_mm=3.0)
+        box = grown_box(boxes[value - 1], margin, labels.shape)
         same = np.isin(body.labels[box], _fused_values(body, name))
         sigma = [_STEP_SIGMA_MM / s for s in body.spacing_mm]
         smooth = gaussian_filter(same.astype(np.float32), sigma, truncate=3.0)
@@ -189,8 +190,8 @@ def with_smooth_bones(body: LabelMap) -> LabelMap:
 
 
 def _fused_values(body: LabelMap, name: str) -> list[int]:
-    slug = PELVIC_BONES[name]
-    return [value for value, other in body.names.items() if PELVIC_BONES.get(other) == slug]
+    slug = PELVIC_STRUCTURES[name]
+    return [value for value, other in body.names.items() if PELVIC_STRUCTURES.get(other) == slug]
 
 
 def _quiet(appearance: AppearanceConfig) -> AppearanceConfig:
@@ -226,13 +227,3 @@ def _drawn(
     large = large[large > 0]
     count = min(int(rng.integers(1, 4)), len(large))
     return tuple(int(value) for value in rng.choice(large, count, replace=False))
-
-
-def _grown(
-    box: Box, spacing_mm: Spacing, shape: tuple[int, ...], margin_mm: float = _LOCAL_MARGIN_MM
-) -> Box:
-    k, j, i = (
-        slice(max(0, s.start - round(margin_mm / step)), min(n, s.stop + round(margin_mm / step)))
-        for s, step, n in zip(box, spacing_mm, shape, strict=True)
-    )
-    return (k, j, i)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
+from FractureSegmentationLib.bones.totalsegmentator import PELVIC_STRUCTURES
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk
 from FractureSegmentationLib.preprocessing.orient import canonical_order
 
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from FractureSegmentationLib.types import Box, LabelArray, MaskArray, Spacing
-
-PELVIC_BONES: Mapping[str, str] = {
-    "sacrum": "sacrum",
-    "vertebrae_S1": "sacrum",
-    "hip_left": "left_hip",
-    "hip_right": "right_hip",
-    "femur_left": "left_femur",
-    "femur_right": "right_femur",
-}
-"""Structure of a label map to slug of our catalogue. Label maps cut S1 out of the sacrum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,8 +51,8 @@ class LabelMap:
         """(K, J, I) mask values of the bones of our catalogue."""
         table = np.zeros(256, np.uint8)
         for value, name in self.names.items():
-            if name in PELVIC_BONES:
-                table[value] = bone_named(PELVIC_BONES[name]).mask_value
+            if name in PELVIC_STRUCTURES:
+                table[value] = bone_named(PELVIC_STRUCTURES[name]).mask_value
         found: npt.NDArray[np.uint8] = table[self.labels]
         return found
 

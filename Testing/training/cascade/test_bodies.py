@@ -5,9 +5,10 @@ import pytest
 from small_bodies import a_small_body
 
 from fracseg_training.cascade import bodies
-from fracseg_training.cascade.bodies import BodySource
+from fracseg_training.cascade.bodies import BodySource, BrokenSource
 from fracseg_training.synthesis.deform import DeformConfig
 from fracseg_training.synthesis.embed import BareBones
+from fracseg_training.synthesis.fracture_ct import FracturedPelvisConfig
 
 STILL = DeformConfig(scale=(1.0, 1.0), stretch=(1.0, 1.0), rotation_deg=0.0, elastic_mm=0.0)
 
@@ -49,3 +50,21 @@ def test_every_third_ct_holds_real_bones() -> None:
 def test_a_source_without_a_body_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one label map"):
         BodySource(hosts=[])
+
+
+def test_broken_pelves_show_their_bones() -> None:
+    whole = FracturedPelvisConfig(deform=STILL)
+    made = BrokenSource(hosts=[a_small_body()], config=whole).make(0, np.random.default_rng(3))
+
+    assert made.spacing_mm == (4.0, 4.0, 4.0)
+    assert made.hu.shape == made.bones.shape
+    assert {1, 2, 3} <= set(np.unique(made.bones))
+
+
+def test_broken_pelves_are_a_function_of_the_seed() -> None:
+    source = BrokenSource(hosts=[a_small_body()])
+
+    first, again = (source.make(1, np.random.default_rng(4)) for _ in range(2))
+
+    assert np.array_equal(first.hu, again.hu)
+    assert np.array_equal(first.bones, again.bones)

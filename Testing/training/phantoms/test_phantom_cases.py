@@ -7,43 +7,44 @@ import numpy as np
 import pytest
 
 from fracseg_training.phantoms.fractured import fractured_femur_phantom, fractured_pelvis_phantom
-from fracseg_training.phantoms.pelvis import PhantomCase, femur_phantom, pelvis_phantom
+from fracseg_training.phantoms.pelvis import femur_phantom, pelvis_phantom
+from fracseg_training.simulate.truth_case import TruthCase
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 
 COARSE_MM = (3.0, 3.0, 3.0)
 
 
 @pytest.fixture(scope="module")
-def pelvis() -> PhantomCase:
+def pelvis() -> TruthCase:
     """A coarse pelvis."""
     return pelvis_phantom(np.random.default_rng(3), (2.0, 2.0, 2.0))
 
 
-def volume_ml(case: PhantomCase, slug: str) -> float:
+def volume_ml(case: TruthCase, slug: str) -> float:
     """Volume of one bone."""
     inside = np.count_nonzero(case.bones == bone_named(slug).mask_value)
     return float(inside * np.prod(case.spacing_mm) / 1000.0)
 
 
-def centre_lps(case: PhantomCase, slug: str) -> np.ndarray:
+def centre_lps(case: TruthCase, slug: str) -> np.ndarray:
     """Middle of one bone in the patient."""
     inside = np.argwhere(case.bones == bone_named(slug).mask_value)
     return case.geometry.to_lps(inside.mean(axis=0))
 
 
-def test_pelvis_has_its_five_bones_each_in_one_piece(pelvis: PhantomCase) -> None:
+def test_pelvis_has_its_five_bones_each_in_one_piece(pelvis: TruthCase) -> None:
     for value in range(1, 6):
         pieces = cc3d.connected_components((pelvis.bones == value).astype(np.uint8))
         assert pieces.max() == 1
 
 
-def test_bones_have_the_volumes_of_an_adult(pelvis: PhantomCase) -> None:
+def test_bones_have_the_volumes_of_an_adult(pelvis: TruthCase) -> None:
     """Hip bones of the real patients measure 300 to 400 ml, their sacra 210 to 240 ml."""
     assert 200 < volume_ml(pelvis, "left_hip") < 450
     assert 180 < volume_ml(pelvis, "sacrum") < 350
 
 
-def test_left_lies_left_and_the_sacrum_behind(pelvis: PhantomCase) -> None:
+def test_left_lies_left_and_the_sacrum_behind(pelvis: TruthCase) -> None:
     """LPS: x grows towards the left, y towards the back, z upwards."""
     left, right = centre_lps(pelvis, "left_hip"), centre_lps(pelvis, "right_hip")
     sacrum, femur = centre_lps(pelvis, "sacrum"), centre_lps(pelvis, "left_femur")
@@ -55,11 +56,11 @@ def test_left_lies_left_and_the_sacrum_behind(pelvis: PhantomCase) -> None:
     assert femur[2] < left[2] - 40
 
 
-def test_both_sides_mirror_each_other(pelvis: PhantomCase) -> None:
+def test_both_sides_mirror_each_other(pelvis: TruthCase) -> None:
     assert volume_ml(pelvis, "left_hip") == pytest.approx(volume_ml(pelvis, "right_hip"), rel=0.02)
 
 
-def test_joints_are_open(pelvis: PhantomCase) -> None:
+def test_joints_are_open(pelvis: TruthCase) -> None:
     """No hip voxel shares a face with a femur or the other hip."""
     for first, second in ((2, 4), (3, 5), (2, 3)):
         for axis in range(3):
@@ -69,7 +70,7 @@ def test_joints_are_open(pelvis: PhantomCase) -> None:
             assert not ((low == second) & (high == first)).any()
 
 
-def test_bone_is_bright_muscle_is_not_and_the_corner_is_air(pelvis: PhantomCase) -> None:
+def test_bone_is_bright_muscle_is_not_and_the_corner_is_air(pelvis: TruthCase) -> None:
     bone = pelvis.bones > 0
 
     assert np.median(pelvis.hu[bone]) > 150
@@ -78,7 +79,7 @@ def test_bone_is_bright_muscle_is_not_and_the_corner_is_air(pelvis: PhantomCase)
     assert -50 < np.median(pelvis.hu[~bone & (pelvis.hu > -200)]) < 90
 
 
-def test_whole_bones_are_their_own_first_fragment(pelvis: PhantomCase) -> None:
+def test_whole_bones_are_their_own_first_fragment(pelvis: TruthCase) -> None:
     """Fragment label = 50 (mask value - 1) + 1."""
     for value in range(1, 6):
         assert np.unique(pelvis.fragments[pelvis.bones == value]).tolist() == [50 * (value - 1) + 1]

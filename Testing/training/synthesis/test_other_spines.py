@@ -17,7 +17,7 @@ NAMES = {
 
 
 def body() -> LabelMap:
-    """A column: sacrum below, then vertebrae of two slices each, one slice apart; a liver beside."""
+    """A column: sacrum, then vertebrae of two slices each, one slice apart; a liver beside."""
     labels = np.zeros((16, 9, 9), np.uint8)
     labels[0:3, 3:6, 3:6] = 1
     for value, low in ((2, 4), (3, 7), (4, 10), (5, 13)):

@@ -16,7 +16,7 @@ from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import RunCancelledError
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.pipeline import CaseRequest
-from FractureSegmentationLib.pipeline_models import Weights
+from FractureSegmentationLib.pipeline.models import Weights
 from FractureSegmentationLib.progress import CancelToken
 
 WEIGHTS = (Weights(name="one", sha256="0" * 64),)

@@ -15,7 +15,7 @@ from FractureSegmentationLib.batch.one_case import CaseJob, run_case
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import MissingWeightsError, RunCancelledError
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
-from FractureSegmentationLib.pipeline_models import ModelShelf
+from FractureSegmentationLib.pipeline.models import ModelShelf
 from FractureSegmentationLib.progress import Progress
 from Testing.tiny_cases import damage, write_tiny_case, write_tiny_model
 

@@ -11,8 +11,8 @@ import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner, Result
 
-from FractureSegmentationLib.cli import evaluation_run
 from FractureSegmentationLib.cli.evaluate import evaluate
+from FractureSegmentationLib.cli.evaluation import run as evaluation_run
 from FractureSegmentationLib.cli.main import run as run_program
 from FractureSegmentationLib.errors import InputError
 
@@ -73,6 +73,31 @@ def test_folders_pair_by_place_and_name_and_list_what_has_no_partner(tmp_path: P
     assert names(scored) == ["a/1", "b/1"]
     assert scored["truths_without_prediction"] == ["a/2"]
     assert scored["predictions_without_truth"] == ["c"]
+
+
+def test_anonymous_tables_number_the_truths_by_name_and_name_no_file(tmp_path: Path) -> None:
+    """Of four truths the second has no prediction and the fourth is damaged."""
+    for name in ("Ann", "Bob", "Cyd", "Dee"):
+        write_labels(tmp_path / "truth" / f"{name}.mha", (11, 20))
+        if name != "Bob":
+            write_labels(tmp_path / "predicted" / f"{name}.mha", (51, 20))
+    write_labels(tmp_path / "predicted" / "Eve.mha", (51, 20))
+    (tmp_path / "predicted" / "Dee.mha").write_text("nothing")
+    places = [tmp_path / "predicted", tmp_path / "truth"]
+    outputs = [tmp_path / "scores.json", tmp_path / "tables"]
+
+    result = run(*places, *FLAGS, "--anonymous", "--json", outputs[0], "--csv", outputs[1])
+
+    assert result.return_value == 2
+    scored = json.loads(outputs[0].read_text())
+    assert names(scored) == ["case-001", "case-003"]
+    assert [failure["name"] for failure in scored["failed"]] == ["case-004"]
+    assert scored["truths_without_prediction"] == ["case-002"]
+    assert scored["predictions_without_truth"] == ["prediction-001"]
+    tables = [path.read_text() for path in outputs[1].iterdir()]
+    told = "".join([result.stdout, result.stderr, outputs[0].read_text(), *tables])
+    assert "case-003" in result.stdout
+    assert not [name for name in ("Ann", "Bob", "Cyd", "Dee", "Eve") if name in told]
 
 
 def test_the_command_line_leaves_with_the_status(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner, Result
 
-from FractureSegmentationLib.cli import evaluation_picture
 from FractureSegmentationLib.cli.evaluate import evaluate
+from FractureSegmentationLib.cli.evaluation import picture
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, OutputExistsError
 
 FLAGS = ("--pred-numbering", "pengwin2024", "--gt-numbering", "pengwin2024")
@@ -125,7 +125,7 @@ def test_picture_can_be_drawn_of_infinite_and_missing_figures(tmp_path: Path) ->
 def test_picture_without_matplotlib_is_refused_before_anything_is_scored(
     folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation_picture.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(picture.importlib.util, "find_spec", lambda _: None)
 
     result = run(*folders, "--picture", tmp_path / "x.png")
 

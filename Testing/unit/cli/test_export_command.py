@@ -87,17 +87,22 @@ def test_the_formats_of_the_help_are_those_that_are_written(
     assert tuple(FORMATS) == command.FORMATS
     assert run(["export", "--help"]) == 0
     text = capsys.readouterr().out
-    assert "stl|obj|ply|glb|nifti|seg.nrrd" in text
-    assert "dicom" not in text.lower()
+    assert "stl|obj|ply|glb|nifti|seg.nrrd|dicom-seg" in text
+    assert "carries the patient's identity" in " ".join(text.split())
 
 
-def test_dicom_seg_is_not_written_and_the_way_round_is_said(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_without_highdicom_its_installation_is_named_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run([*arguments, "--format", "dicom-seg"]) == 2
-    printed = " ".join(capsys.readouterr().err.split())
-    assert "DICOM SEG is not written yet; export seg.nrrd" in printed
-    assert not (tmp_path / "Ausgabe ä").exists()
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    out = tmp_path / "out"
+    arguments = ["export", str(tmp_path / "nothing"), str(out), "--format", "dicom-seg"]
+
+    assert run([*arguments, "--ct", str(tmp_path / "ct")]) == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert "highdicom, which is not installed" in said
+    assert "fracture-segmentation[dicom-seg]" in said
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -93,3 +97,42 @@ def test_a_command_of_an_installed_package_is_found_by_its_entry_point(
     assert run(["extra"]) == 0
     assert capsys.readouterr().out == "ran\n"
     assert "extra" in fracseg.list_commands(click.Context(fracseg))
+
+
+LEAVING = """
+import atexit, sys
+from FractureSegmentationLib.cli import main
+
+class Library:
+    def __del__(self):
+        sys.stderr.write("unloaded. ")
+        sys.stderr.flush()
+
+loaded = Library()
+
+def run(args):
+    atexit.register(lambda: sys.stderr.write("cleaned up. "))
+    sys.stdout.write("told.")
+    return STATUS
+
+main.run = run
+main.main([])
+"""
+
+
+@pytest.mark.parametrize(("status", "told"), [(130, "cleaned up. "), (0, "cleaned up. unloaded. ")])
+def test_a_cancelled_process_ends_without_unloading_what_is_loaded(
+    repository: Path, status: int, told: str
+) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", LEAVING.replace("STATUS", str(status))],
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert process.returncode == status
+    assert process.stdout == "told."
+    assert process.stderr == told

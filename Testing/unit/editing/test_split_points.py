@@ -12,6 +12,7 @@ from FractureSegmentationLib.editing.divide import DivideConfig, divide
 from FractureSegmentationLib.editing.edit import apply_edit
 from FractureSegmentationLib.editing.evidence import CutEvidence, crack_likelihood, sampled
 from FractureSegmentationLib.editing.fragments import Fragments
+from FractureSegmentationLib.editing.leads import LeadConfig
 from FractureSegmentationLib.editing.pieces import join_unreached
 from FractureSegmentationLib.editing.split_points import split_at_points
 from FractureSegmentationLib.errors import InputError
@@ -312,19 +313,20 @@ def test_division_settings_out_of_range_are_refused() -> None:
     for bad in (
         {"fine_voxels": -1},
         {"contact_cost": -1.0},
-        {"support": 1.5},
-        {"lead_share": 0.0},
         {"recut_mm": -1.0},
     ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             DivideConfig(**bad)
+    for bad in ({"support": 1.5}, {"lead_share": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            LeadConfig(**bad)
 
 
 def test_pieces_that_cannot_be_reached_from_each_other_need_no_balance() -> None:
     mask = np.array([1, 1, 0, 1, 1], bool).reshape(1, 1, 5)
 
     pieces = divide(
-        mask, [[(0, 0, 0)], [(0, 0, 4)]], np.zeros(mask.shape), (1.0, 1.0, 1.0), cost=1.0
+        mask, [[(0, 0, 0)], [(0, 0, 4)]], np.zeros(mask.shape), (1.0, 1.0, 1.0), is_map=True
     )
 
     assert pieces.ravel().tolist() == [1, 1, 0, 2, 2]

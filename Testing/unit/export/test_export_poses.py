@@ -12,10 +12,10 @@ import pytest
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.export.label_image import in_one_layer, write_label_table
 from FractureSegmentationLib.export.model import posed_models
-from FractureSegmentationLib.export.plan import Pose
 from FractureSegmentationLib.export.poses import move_labels
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment, one_layer
+from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import LabelVolume
 

@@ -1,4 +1,4 @@
-"""Window extrema and boxes, by hand and against scipy's filters."""
+"""Window extrema, by hand and against scipy's filters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from FractureSegmentationLib.instances.windows import (
     another_label_near,
-    bounding_box,
     window_maximum,
     window_minimum,
 )
@@ -55,12 +54,3 @@ def test_the_largest_label_of_a_type_is_a_label_like_any_other(dtype: type) -> N
     labels = np.array([5, np.iinfo(dtype).max - 1], dtype).reshape(1, 1, 2)
 
     assert another_label_near(labels, 1).all()
-
-
-def test_bounding_box_is_tight_and_its_margin_stays_in_the_array() -> None:
-    mask = np.zeros((5, 6, 7), bool)
-    mask[1, 2:4, 6] = True
-
-    assert bounding_box(mask) == (slice(1, 2), slice(2, 4), slice(6, 7))
-    assert bounding_box(mask, margin=2) == (slice(0, 4), slice(0, 6), slice(4, 7))
-    assert bounding_box(np.zeros((2, 2, 2), bool)) is None

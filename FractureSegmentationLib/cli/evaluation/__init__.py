@@ -1,0 +1,1 @@
+"""What `fracseg evaluate` does: pairs of label files, their scores, tables and pictures."""

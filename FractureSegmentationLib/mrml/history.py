@@ -1,0 +1,94 @@
+"""One undo history for buttons and effects: the segmentation's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import slicer
+
+from FractureSegmentationLib.mrml.nodes import SegmentationNode
+
+
+class UndoHistory(Protocol):
+    """What a correction asks of a history: the Segment Editor's or `SegmentationHistory`."""
+
+    def save_state(self) -> None:
+        """Remember the segmentation as it is, for the undo of what comes next."""
+        ...
+
+
+class SegmentationHistory:
+    """What can be undone and redone where no Segment Editor widget keeps the history.
+
+    Voxels, names, colours and tags of all segments are taken back, and segments themselves.
+
+    Args:
+        node: the segmentation.
+        maximum_states: how many steps are kept; each holds the bones' voxels.
+        editor_logic: a vtkSlicerSegmentEditorLogic that works on the same segmentation: buttons
+            and effects then undo from its history. None makes a history for buttons alone.
+
+    Raises:
+        ValueError: fewer than one step is to be kept.
+    """
+
+    def __init__(
+        self, node: SegmentationNode, maximum_states: int = 10, editor_logic: Any = None
+    ) -> None:
+        if maximum_states < 1:
+            raise ValueError(f"maximum_states must be at least 1, got {maximum_states}")
+        self._node = node
+        # The other way round, a history given to the logic, crashes once the logic is gone.
+        self._history = _OwnHistory(node) if editor_logic is None else editor_logic
+        # The state before an undo is one of those that are kept, and not yet a step.
+        self._history.SetMaximumNumberOfUndoStates(maximum_states + 1)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._history.CanUndo())
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again; any other change ends that."""
+        return bool(self._history.CanRedo())
+
+    def save_state(self) -> None:
+        """Remember the segmentation as it is, for the undo of what comes next."""
+        self._history.SaveStateForUndo()
+
+    def undo(self) -> bool:
+        """Take the latest step back; False where there is none."""
+        return self.can_undo and self._restored(self._history.Undo)
+
+    def redo(self) -> bool:
+        """Do the step again that was undone last; False where there is none."""
+        return self.can_redo and self._restored(self._history.Redo)
+
+    def clear(self) -> None:
+        """Forget everything, e.g. when another segmentation is loaded."""
+        self._history.ClearUndoState()
+
+    def _restored(self, restore: Callable[[], object]) -> bool:
+        was_modifying = self._node.StartModify()
+        try:
+            restore()
+        finally:
+            self._node.EndModify(was_modifying)
+        return True
+
+
+class _OwnHistory:
+    """A vtkSegmentationHistory that is called as the Segment Editor's logic is."""
+
+    def __init__(self, node: SegmentationNode) -> None:
+        history = slicer.vtkSegmentationHistory()
+        history.SetSegmentation(node.GetSegmentation())
+        self.SetMaximumNumberOfUndoStates = history.SetMaximumNumberOfStates
+        self.CanUndo = history.IsRestorePreviousStateAvailable
+        self.CanRedo = history.IsRestoreNextStateAvailable
+        self.SaveStateForUndo = history.SaveState
+        self.Undo = history.RestorePreviousState
+        self.Redo = history.RestoreNextState
+        self.ClearUndoState = history.RemoveAllStates

@@ -1,0 +1,203 @@
+"""The voxels of fragments in the layers of a segmentation.
+
+Our own segments share one 16-bit layer whose values are their labels. Effects of the Segment
+Editor may move segments into layers of their own and give them other values there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+
+from FractureSegmentationLib.boxes import union_box
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.mrml.grid import (
+    geometry_of_image,
+    image_of,
+    layer_image,
+    start_on,
+    voxels_of,
+)
+from FractureSegmentationLib.mrml.nodes import OrientedImage, SegmentationNode
+from FractureSegmentationLib.mrml.tags import LABELMAP
+from FractureSegmentationLib.types import Box, MaskArray, Shape
+
+Labels = npt.NDArray[np.uint16]
+
+_MOST_VALUES = 1 << 16
+_FIRST_VOXEL: Box = (slice(0, 1), slice(0, 1), slice(0, 1))
+
+
+def read_labels(
+    node: SegmentationNode, ids: Mapping[int, str], geometry: Geometry
+) -> tuple[Labels, Box]:
+    """One label per voxel of a grid. Where segments overlap, the layer changed last has it.
+
+    A brush that may overlap moves its segment into a layer of its own: what was painted last is on
+    top.
+
+    Args:
+        node: the segmentation.
+        ids: segment id by label of the segments to read.
+        geometry: the grid; voxels beyond it are left out.
+
+    Returns:
+        (K, J, I) labels, 0 where no such segment is, and a box that holds all labels, at least
+        one voxel large. Beyond it the array was never touched.
+    """
+    labels = np.zeros(geometry.shape, np.uint16)
+    boxes: list[Box] = []
+    for image, members in _layers(node):
+        table = np.zeros(_MOST_VALUES + 1, np.uint16)
+        for label, segment_id in ids.items():
+            if segment_id in members:
+                table[members[segment_id]] = label
+        if table.any() and not image.IsEmpty():
+            boxes += _paste(labels, table, image, geometry)
+    return labels, union_box(boxes) if boxes else _FIRST_VOXEL
+
+
+def mask_of(node: SegmentationNode, segment_id: str, geometry: Geometry) -> MaskArray:
+    """(K, J, I) where any one segment is on a grid."""
+    labels, _ = read_labels(node, {1: segment_id}, geometry)
+    return np.asarray(labels == 1)
+
+
+def shared_image(
+    node: SegmentationNode, ids: Mapping[int, str], geometry: Geometry, box: Box | None = None
+) -> OrientedImage | None:
+    """The layer that can be changed just by writing labels into it.
+
+    Args:
+        node: the segmentation.
+        ids: segment id by label of the fragments.
+        geometry: the grid.
+        box: what the layer has to hold.
+
+    Returns:
+        None where the segments do not share one layer of this grid that holds the box, or where
+        values in it are no labels.
+    """
+    segmentation = node.GetSegmentation()
+    segments = {label: segmentation.GetSegment(segment_id) for label, segment_id in ids.items()}
+    images = [segment.GetRepresentation(LABELMAP) for segment in segments.values()]
+    if not images or any(image is not images[0] for image in images) or images[0] is None:
+        return None
+    image = images[0]
+    values = {label: segment.GetLabelValue() for label, segment in segments.items()}
+    if any(label != value for label, value in values.items()) or image.IsEmpty():
+        return None
+    if voxels_of(image).dtype != np.uint16 or len(_members(node, image)) > len(ids):
+        return None
+    start = start_on(geometry, geometry_of_image(image))
+    if start is None or (box is not None and not _holds(start, voxels_of(image).shape, box)):
+        return None
+    return image
+
+
+def box_of_layer(image: OrientedImage, geometry: Geometry, box: Box) -> Labels:
+    """(K, J, I) the voxels of a layer from `shared_image` within a box of the grid, not copied.
+
+    Raises:
+        ValueError: the layer does not hold the box.
+    """
+    voxels = voxels_of(image)
+    start = start_on(geometry, geometry_of_image(image))
+    if start is None or not _holds(start, voxels.shape, box):
+        raise ValueError("the layer does not hold this part of the grid")
+    k, j, i = (slice(a.start - b, a.stop - b) for a, b in zip(box, start, strict=True))
+    return cast("Labels", voxels[k, j, i])
+
+
+def write_box(image: OrientedImage, geometry: Geometry, box: Box, after: Labels) -> None:
+    """Put labels into a box of a layer from `shared_image`.
+
+    Raises:
+        ValueError: the layer does not hold the box.
+    """
+    box_of_layer(image, geometry, box)[...] = after
+    # The history compares these times to tell what it holds already.
+    image.GetPointData().GetScalars().Modified()
+    image.Modified()
+
+
+def shared_layer(labels: Labels, geometry: Geometry, boxes: Iterable[Box]) -> OrientedImage:
+    """A new layer with labels of a grid, cropped to boxes; one voxel if there are none."""
+    kept = list(boxes)
+    return layer_image(labels, geometry, union_box(kept) if kept else _FIRST_VOXEL)
+
+
+def without_values(image: OrientedImage, gone: set[int]) -> OrientedImage:
+    """A copy of a layer in which no voxel has one of some values."""
+    kept = slicer.vtkOrientedImageData()
+    kept.DeepCopy(image)
+    voxels = voxels_of(kept)
+    voxels[np.isin(voxels, list(gone))] = 0
+    return kept
+
+
+def _layers(node: SegmentationNode) -> Iterator[tuple[OrientedImage, dict[str, int]]]:
+    """Every layer with the value of each of its segments by id, the one changed last at the end."""
+    segmentation = node.GetSegmentation()
+    seen: list[Any] = []
+    for segment_id in segmentation.GetSegmentIDs():
+        image = segmentation.GetSegment(segment_id).GetRepresentation(LABELMAP)
+        if image is not None and all(image is not one for one in seen):
+            seen.append(image)
+    for image in sorted(seen, key=lambda one: int(one.GetMTime())):
+        yield image, _members(node, image)
+
+
+def _members(node: SegmentationNode, image: OrientedImage) -> dict[str, int]:
+    segmentation = node.GetSegmentation()
+    found = {}
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        if segment.GetRepresentation(LABELMAP) is image:
+            found[segment_id] = int(segment.GetLabelValue())
+    return found
+
+
+def _paste(labels: Labels, table: Labels, image: OrientedImage, geometry: Geometry) -> list[Box]:
+    """Write what a table makes of the values of a layer; what it makes 0 is left alone.
+
+    Returns:
+        The box written to; nothing where the layer lies beyond the grid.
+    """
+    own = geometry_of_image(image)
+    start = start_on(geometry, own)
+    if start is None:
+        image = _resampled(image, geometry)
+        start = (0, 0, 0)
+    values = cast("npt.NDArray[np.integer]", voxels_of(image))
+    begin = [max(0, -n) for n in start]
+    sizes = zip(values.shape, geometry.shape, start, strict=True)
+    end = [min(size, whole - n) for size, whole, n in sizes]
+    if any(b >= e for b, e in zip(begin, end, strict=True)):
+        return []
+    inner = tuple(slice(b, e) for b, e in zip(begin, end, strict=True))
+    k, j, i = (slice(b + n, e + n) for b, e, n in zip(begin, end, start, strict=True))
+    part = np.take(table, values[inner], mode="clip")
+    np.copyto(labels[k, j, i], part, where=part != 0)
+    return [(k, j, i)]
+
+
+def _resampled(image: OrientedImage, geometry: Geometry) -> OrientedImage:
+    """A layer on another grid, each voxel with the nearest value."""
+    reference = image_of(np.zeros(geometry.shape, np.uint8), geometry)
+    result = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        image, reference, result, False, False
+    )
+    return result
+
+
+def _holds(start: tuple[int, int, int], shape: tuple[int, ...] | Shape, box: Box) -> bool:
+    return all(
+        first <= side.start and side.stop <= first + size
+        for first, size, side in zip(start, shape, box, strict=True)
+    )

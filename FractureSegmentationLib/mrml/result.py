@@ -1,0 +1,175 @@
+"""Result folders into the scene: those of the child process, and any made on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from FractureSegmentationLib.anatomy.naming import Segment
+from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.export.source import Source, read_source
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.io.image_file import read_image_file
+from FractureSegmentationLib.io.report import numbering_of_report, read_report
+from FractureSegmentationLib.io.sitk import volume_from_sitk
+from FractureSegmentationLib.mrml.contact import contact_of, put_contact
+from FractureSegmentationLib.mrml.nodes import Scene, SegmentationNode, VolumeNode
+from FractureSegmentationLib.mrml.place import tie_to_ct
+from FractureSegmentationLib.mrml.report_labels import kept_in_scene, our_label, with_our_labels
+from FractureSegmentationLib.mrml.segmentation import show_fragments
+from FractureSegmentationLib.mrml.state import state_of
+from FractureSegmentationLib.mrml.tags import CONFIDENCE, REPORT, put_object
+from FractureSegmentationLib.mrml.volume import refuse_nonlinear, volume_of
+from FractureSegmentationLib.preprocessing.orient import canonical_order
+from FractureSegmentationLib.volume import LabelVolume, Volume
+
+NODE_NAME = "Bone fragments"
+
+
+@dataclass(frozen=True)
+class LoadedResult:
+    """A result in the scene.
+
+    Attributes:
+        segmentation: the segmentation node.
+        contact: contact probability, 0 to 255; None where the folder holds none.
+        report: `report.json`, with labels as in the scene.
+    """
+
+    segmentation: SegmentationNode
+    contact: Volume | None
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadResult:
+    """A result folder in memory.
+
+    Attributes:
+        fragments: in the project's own numbering.
+        segments: name, colour and tags by label.
+        contact: contact probability, if there is any.
+        report: with the labels of `fragments`.
+    """
+
+    fragments: Fragments
+    segments: Mapping[int, Segment]
+    contact: Volume | None
+    report: Mapping[str, Any]
+
+
+def load_result(
+    scene: Scene,
+    folder: Path,
+    ct_node: VolumeNode | None,
+    segmentation_node: SegmentationNode | None = None,
+) -> LoadedResult:
+    """Show a result folder: slices at once, no surfaces (see `show_surfaces`).
+
+    Everything is read before the scene is touched: a folder that cannot be used changes nothing.
+    A segmentation that is given is replaced; ask `is_edited` and save its undo state before.
+
+    Args:
+        scene: where to.
+        folder: as the command line or the child process wrote it.
+        ct_node: the CT it was made from; the result is shown on its very grid, under its
+            transform and in its place of the subject hierarchy. None shows the result alone.
+        segmentation_node: to show it in; None makes one.
+
+    Raises:
+        InputError: the folder is no result, is damaged, or belongs to another CT; or the CT lies
+            under a non-linear transform.
+    """
+    if ct_node is not None:
+        refuse_nonlinear(ct_node)
+    result = read_result(folder, None if ct_node is None else volume_of(ct_node).geometry)
+    node = segmentation_node or scene.AddNewNodeByClass("vtkMRMLSegmentationNode", NODE_NAME)
+    if ct_node is not None:
+        tie_to_ct(node, ct_node)
+    show_fragments(node, result.fragments, segments=result.segments)
+    put_contact(node, result.contact)
+    put_object(node, REPORT, kept_in_scene(result.report))
+    return LoadedResult(segmentation=node, contact=contact_of(node), report=result.report)
+
+
+def read_result(folder: Path, grid: Geometry | None = None) -> ReadResult:
+    """Read a result folder; no scene is needed, so that this can be done beforehand.
+
+    Args:
+        folder: as `fracseg segment` wrote it.
+        grid: that of the CT; None takes the result's own.
+
+    Raises:
+        InputError: the folder is no result, is damaged, or does not lie on the grid.
+    """
+    source, report = read_source(folder), read_report(folder)
+    contact_file = folder / "contact.nrrd"
+    contact = _read_contact(contact_file) if contact_file.is_file() else None
+    labels = _on_grid(source.labels.layers[0], grid)
+    table, segments = _our_numbers(source)
+    is_ours = all(label == one.label_value for label, one in segments.items())
+    fragments = Fragments.of(
+        labels if is_ours else labels.with_voxels(table[labels.voxels]),
+        confidences={
+            label: float(one.tags[CONFIDENCE])
+            for label, one in segments.items()
+            if CONFIDENCE in one.tags
+        },
+    )
+    numbering = numbering_of_report(report)
+    return ReadResult(
+        fragments=fragments,
+        segments=segments,
+        contact=contact,
+        report=with_our_labels(report, numbering) if numbering else report,
+    )
+
+
+def is_edited(node: SegmentationNode) -> bool:
+    """Whether work of a person would be lost if the segmentation were replaced.
+
+    True once a fragment was edited by a button or an effect, or accepted, or a segment was added;
+    also for a segmentation that did not come from a result. Not for an edit that was undone.
+    """
+    if not node.GetSegmentation().GetNumberOfSegments():
+        return False
+    state = state_of(node)
+    is_reviewed = any(r.review is ReviewStatus.ACCEPTED for r in state.fragments.records)
+    has_others = node.GetSegmentation().GetNumberOfSegments() > len(state.ids)
+    return is_reviewed or has_others or not state.is_as_loaded
+
+
+def _read_contact(path: Path) -> Volume:
+    return volume_from_sitk(read_image_file(path).image)
+
+
+def _our_numbers(source: Source) -> tuple[Any, dict[int, Segment]]:
+    """What the result's label values become, and its segments by what they become."""
+    table = np.zeros(1 << 16, np.uint16)
+    segments = {}
+    for one in source.labels.segments:
+        label = our_label(one.segment)
+        table[one.segment.label_value] = label
+        segments[label] = one.segment
+    return table, segments
+
+
+def _on_grid(labels: LabelVolume, grid: Geometry | None) -> LabelVolume:
+    """The labels on the CT's own grid, whose axes may be swapped or reversed against theirs."""
+    if grid is None:
+        return labels
+    if labels.geometry.is_close_to(grid):
+        return LabelVolume(voxels=labels.voxels, geometry=grid)
+    canonical = canonical_order(labels.geometry).volume(labels)
+    order = canonical_order(grid)
+    if not canonical.geometry.is_close_to(order.geometry(grid)):
+        raise InputError(
+            "The result belongs to another CT than the one that is chosen.",
+            "Choose the CT that it was made from, or none to show the result alone.",
+        )
+    return LabelVolume(voxels=np.ascontiguousarray(order.undo(canonical.voxels)), geometry=grid)

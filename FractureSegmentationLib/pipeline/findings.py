@@ -1,0 +1,168 @@
+"""What is told of every fragment: measured on the CT's grid, evidence from the network's map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.ndimage import find_objects
+
+from FractureSegmentationLib.anatomy.catalogue import Bone
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.instances.result import Interface, PointKji
+from FractureSegmentationLib.pipeline.fragments import BoneFragments
+from FractureSegmentationLib.types import Box, FloatArray, PointLps
+from FractureSegmentationLib.volume import FragmentMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A fragment that another one touches.
+
+    Attributes:
+        index: of the neighbour in the same bone.
+        area_mm2: of the surface between the two.
+        contact_area_mm2: the part of it where the network sees a fracture.
+        mean_contact: mean contact probability within 1.5 mm of it.
+    """
+
+    index: int
+    area_mm2: float
+    contact_area_mm2: float
+    mean_contact: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragmentFinding:
+    """One fragment.
+
+    Attributes:
+        index: 1 = largest of its bone.
+        volume_mm3: its volume.
+        centroid_lps_mm: its centre.
+        box_lps_mm: lowest and highest corner of the box of its voxel centres, axes of the patient.
+        confidence: 0 to 1: how well its fracture surfaces are supported by the network's map; of a
+            fragment without any, how free of contact it is.
+        neighbours: what it touches.
+    """
+
+    index: int
+    volume_mm3: float
+    centroid_lps_mm: PointLps
+    box_lps_mm: tuple[PointLps, PointLps]
+    confidence: float
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PossibleFracture:
+    """A ridge of contact probability within one fragment, along which nothing was separated."""
+
+    index: int
+    area_mm2: float
+    place_lps_mm: PointLps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallPiece:
+    """A piece too small to stand alone, and the fragment it joined."""
+
+    into_index: int
+    volume_mm3: float
+    place_lps_mm: PointLps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoneFinding:
+    """One bone and everything found in it."""
+
+    bone: Bone
+    fragments: tuple[FragmentFinding, ...]
+    possible_fractures: tuple[PossibleFracture, ...]
+    small_pieces: tuple[SmallPiece, ...]
+
+
+def describe_bone(found: BoneFragments) -> BoneFinding:
+    """Measure the fragments of one bone and say what there is to look at."""
+    working, index_of = found.crop.working, found.index_of
+    recovery = found.recovery
+    return BoneFinding(
+        bone=found.crop.bone,
+        fragments=tuple(
+            _describe(found, index, box)
+            for index, box in enumerate(find_objects(found.labels), start=1)
+            if box is not None
+        ),
+        possible_fractures=tuple(
+            PossibleFracture(
+                index=int(index_of[ridge.label]),
+                area_mm2=ridge.area_mm2,
+                place_lps_mm=_place(working, ridge.centroid_kji),
+            )
+            for ridge in recovery.unseparated
+            if index_of[ridge.label]
+        ),
+        small_pieces=tuple(
+            SmallPiece(
+                into_index=int(index_of[piece.into]),
+                volume_mm3=piece.volume_mm3,
+                place_lps_mm=_place(working, piece.centroid_kji),
+            )
+            for piece in recovery.joined
+            if index_of[piece.into]
+        ),
+    )
+
+
+def _describe(found: BoneFragments, index: int, box: Box) -> FragmentFinding:
+    geometry = found.crop.native
+    inside = np.argwhere(found.labels[box] == index) + np.array([s.start for s in box])
+    k, j, i = (float(v) for v in inside.mean(axis=0))
+    ends = [(float(s.start), float(s.stop - 1)) for s in box]
+    corners = geometry.to_lps(np.array(list(product(*ends))))
+    label = int(np.flatnonzero(found.index_of == index)[0])
+    interfaces = [one for one in found.recovery.interfaces if label in {one.a, one.b}]
+    return FragmentFinding(
+        index=index,
+        volume_mm3=len(inside) * geometry.voxel_volume_mm3,
+        centroid_lps_mm=_place(geometry, (k, j, i)),
+        box_lps_mm=(_point(corners.min(axis=0)), _point(corners.max(axis=0))),
+        confidence=_confidence(found, label, interfaces),
+        neighbours=tuple(
+            Neighbour(
+                index=int(other),
+                area_mm2=one.area_mm2,
+                contact_area_mm2=one.contact_area_mm2,
+                mean_contact=one.mean_contact,
+            )
+            for one in interfaces
+            if (other := found.index_of[one.b if one.a == label else one.a])
+        ),
+    )
+
+
+def _confidence(found: BoneFragments, label: int, interfaces: list[Interface]) -> float:
+    area = sum(one.area_mm2 for one in interfaces)
+    if area > 0.0:
+        value = sum(one.support * one.area_mm2 for one in interfaces) / area
+    else:
+        contact = contact_of(found.fragment_map)[found.recovery.labels == label]
+        value = 1.0 - float((contact >= 0.5).mean()) if contact.size else 0.0
+    return min(max(float(value), 0.0), 1.0)
+
+
+def contact_of(fragment_map: FragmentMap) -> FloatArray:
+    """(K, J, I) contact probability; none where the method does not predict contact."""
+    if "contact" in fragment_map.channels:
+        return fragment_map.channel("contact")
+    return np.zeros(fragment_map.geometry.shape, np.float16)
+
+
+def _place(geometry: Geometry, where: PointKji) -> PointLps:
+    return _point(geometry.to_lps(np.array(where)))
+
+
+def _point(values: FloatArray) -> PointLps:
+    x, y, z = (float(v) for v in values)
+    return (x, y, z)

@@ -1,0 +1,144 @@
+"""What a run yields, and how it is put together bone by bone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from FractureSegmentationLib.anatomy.catalogue import Bone
+from FractureSegmentationLib.anatomy.numbering import Numbering
+from FractureSegmentationLib.boxes import box_within, union_box
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.io.read import CtInput
+from FractureSegmentationLib.pipeline.findings import BoneFinding, contact_of, describe_bone
+from FractureSegmentationLib.pipeline.fragments import BoneFragments
+from FractureSegmentationLib.pipeline.models import Weights
+from FractureSegmentationLib.preprocessing.resample import resample_probability
+from FractureSegmentationLib.types import Box
+from FractureSegmentationLib.volume import FragmentMap, LabelVolume, Volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """How a result was made.
+
+    Attributes:
+        method: name of the fragment segmentation method.
+        device: where the fragment network ran in the end.
+        precision: of its computation.
+        weights: all that were used.
+        seconds: wall time per stage.
+        warnings: what the user was warned of.
+        request_sha256: stands for what was read and how it was to be segmented; "" if nobody asked.
+    """
+
+    method: str
+    device: str
+    precision: str
+    weights: tuple[Weights, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    request_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SegmentResult:
+    """The fragments of a CT.
+
+    Attributes:
+        ct: what was segmented.
+        fragments: uint16 label values of `numbering` on the CT's grid.
+        bones: uint8 catalogue mask values of the same voxels.
+        contact: uint8 contact probability, 255 = certain, on the box of the CT that holds the
+            bones.
+        numbering: what the labels mean.
+        findings: what was found, bone by bone.
+        maps: the predicted maps by bone slug, if they were to be kept.
+        facts: how the result was made.
+    """
+
+    ct: CtInput
+    fragments: LabelVolume
+    bones: LabelVolume
+    contact: Volume
+    numbering: Numbering
+    findings: tuple[BoneFinding, ...]
+    maps: dict[str, FragmentMap]
+    facts: RunFacts
+
+    @property
+    def fragment_count(self) -> int:
+        """How many fragments there are in all bones."""
+        return sum(len(finding.fragments) for finding in self.findings)
+
+
+class Assembly:
+    """Collects bones one after the other into label volumes on the CT's grid.
+
+    Args:
+        geometry: the grid of the CT.
+        numbering: what the labels are to mean.
+    """
+
+    def __init__(self, geometry: Geometry, numbering: Numbering) -> None:
+        self._geometry = geometry
+        self._numbering = numbering
+        self._fragments = np.zeros(geometry.shape, np.uint16)
+        self._bones = np.zeros(geometry.shape, np.uint8)
+        self._contacts: list[tuple[Box, npt.NDArray[np.uint8]]] = []
+        self._findings: list[BoneFinding] = []
+        self._maps: dict[str, FragmentMap] = {}
+
+    def add(self, found: BoneFragments, *, keeps_map: bool) -> None:
+        """Take in one bone.
+
+        Raises:
+            InputError: it has more fragments than the numbering holds.
+        """
+        crop = found.crop
+        values = self._label_values(crop.bone, int(found.labels.max()))
+        crop.paste(values[found.labels], self._fragments)
+        crop.paste(np.where(found.labels > 0, np.uint8(crop.bone.mask_value), 0), self._bones)
+        contact = resample_probability(contact_of(found.fragment_map), crop.working, crop.native)
+        contact *= np.float32(255.0) * (found.labels > 0)
+        self._contacts.append((crop.box, crop.order.undo(np.rint(contact).astype(np.uint8))))
+        self._findings.append(describe_bone(found))
+        if keeps_map:
+            self._maps[crop.bone.slug] = found.fragment_map
+
+    def finished(self, ct: CtInput, facts: RunFacts) -> SegmentResult:
+        """The result, once every bone is in."""
+        return SegmentResult(
+            ct=ct,
+            fragments=LabelVolume(voxels=self._fragments, geometry=self._geometry),
+            bones=LabelVolume(voxels=self._bones, geometry=self._geometry),
+            contact=self._contact(),
+            numbering=self._numbering,
+            findings=tuple(self._findings),
+            maps=self._maps,
+            facts=facts,
+        )
+
+    def _label_values(self, bone: Bone, count: int) -> npt.NDArray[np.uint16]:
+        try:
+            labels = [self._numbering.label_of(bone, index) for index in range(1, count + 1)]
+        except ValueError as error:
+            raise InputError(
+                f"{bone.name}: {count} fragments were found, and the numbering "
+                f"{self._numbering.name} holds {self._numbering.capacity}.",
+                "Use --numbering fracseg.",
+            ) from error
+        return np.array([0, *labels], np.uint16)
+
+    def _contact(self) -> Volume:
+        """All bones' contact probability on the smallest box of the CT that holds their crops."""
+        around = union_box(box for box, _ in self._contacts)
+        geometry = self._geometry.cropped(around)
+        voxels = np.zeros(geometry.shape, np.uint8)
+        for box, values in self._contacts:
+            part = voxels[box_within(box, around)]
+            np.maximum(part, values, out=part)
+        return Volume(voxels=voxels, geometry=geometry)

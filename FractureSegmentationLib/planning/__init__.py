@@ -1,0 +1,1 @@
+"""Where fragments are to go: poses, what they mean in mm and degrees, overlaps, the other side."""

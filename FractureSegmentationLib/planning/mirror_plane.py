@@ -1,0 +1,191 @@
+"""The plane that mirrors a pelvis, found from its bones themselves.
+
+Each bone is mirrored and laid over its counterpart: the left hip bone over the right one and the
+other way round, the sacrum over itself. Of all points those that fit worst are left out, round by
+round: they lie on displaced fragments, on fracture surfaces, or where the CT ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from FractureSegmentationLib.planning.bone_points import BoneSurface, Match, Points, thinned
+from FractureSegmentationLib.planning.pose import Pose
+from FractureSegmentationLib.types import PointLps
+
+_Array = npt.NDArray[np.float64]
+
+_LEFT = np.array([1.0, 0.0, 0.0])
+_ARM_MM = 100.0  # so far from the middle a tilt is felt: about half a pelvis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorConfig:
+    """How bones are laid over each other.
+
+    Attributes:
+        share: the part of the points that counts: those that fit best.
+        points: of every bone that are moved, at most.
+        target_points: of every bone that they are laid over, at most.
+        rounds: at most.
+        settled_mm: rounds end when nothing moves by more, in mm.
+
+    Raises:
+        ValueError: the share is not in (0, 1], or a number is not positive.
+    """
+
+    share: float = 0.7
+    points: int = 2000
+    target_points: int = 20_000
+    rounds: int = 60
+    settled_mm: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share <= 1.0:
+            raise ValueError(f"share must lie in (0, 1], got {self.share}")
+        if min(self.points, self.target_points, self.rounds, self.settled_mm) <= 0:
+            raise ValueError(f"counts and lengths must be positive, got {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorPlane:
+    """A plane, and how well it mirrors the bones it was found from.
+
+    Attributes:
+        point_lps_mm: on the plane, near the middle of the bones.
+        normal_lps: unit vector; its Left part is not negative.
+        residual_mm: median distance of all mirrored points from the bone they lie over.
+    """
+
+    point_lps_mm: PointLps
+    normal_lps: PointLps
+    residual_mm: float
+
+    @property
+    def reflection(self) -> Pose:
+        """(4, 4) takes (x, y, z, 1) in LPS, mm to its mirror image; its determinant is -1."""
+        normal = np.asarray(self.normal_lps)
+        matrix = np.eye(4)
+        matrix[:3, :3] -= 2.0 * np.outer(normal, normal)
+        matrix[:3, 3] = 2.0 * float(normal @ self.point_lps_mm) * normal
+        return matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MirrorPair:
+    """A bone and its counterpart as points on their surfaces; an unpaired bone twice."""
+
+    one: Points
+    other: Points
+
+
+def estimate_mirror_plane(
+    pairs: Sequence[MirrorPair], config: MirrorConfig | None = None
+) -> MirrorPlane:
+    """Find the plane that mirrors all pairs best.
+
+    Args:
+        pairs: at least one.
+        config: how bones are laid over each other.
+
+    Raises:
+        ValueError: there is no pair, or a bone has too few points.
+    """
+    if not pairs:
+        raise ValueError("a mirror plane needs a pair of bones")
+    config = config or MirrorConfig()
+    legs = [leg for pair in pairs for leg in _legs(pair, config)]
+    found = (_settled(legs, normal, config) for normal in _starts(pairs))
+    return min(found, key=lambda plane: plane.residual_mm)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Leg:
+    """Points that are mirrored, and the bone that they come to lie over."""
+
+    points: Points
+    target: BoneSurface
+
+
+def _legs(pair: MirrorPair, config: MirrorConfig) -> list[_Leg]:
+    ways = [(pair.one, pair.other)]
+    if pair.one is not pair.other:
+        ways.append((pair.other, pair.one))
+    return [
+        _Leg(thinned(moving, config.points), BoneSurface(still, config.target_points))
+        for moving, still in ways
+    ]
+
+
+def _starts(pairs: Sequence[MirrorPair]) -> list[_Array]:
+    """Normals to begin with: the patient's Left, and the way between the bones furthest apart."""
+    ways = [pair.one.mean(axis=0) - pair.other.mean(axis=0) for pair in pairs]
+    widest = max(ways, key=lambda way: float(np.linalg.norm(way)))
+    length = float(np.linalg.norm(widest))
+    return [_LEFT, widest / length] if length > 0.0 else [_LEFT]
+
+
+def _settled(legs: Sequence[_Leg], normal: _Array, config: MirrorConfig) -> MirrorPlane:
+    """Mirror, match, and tilt and shift the plane to bring the points closer, until it stays."""
+    points = np.concatenate([leg.points for leg in legs])
+    middle = points.mean(axis=0)
+    points = points - middle
+    offset_mm = 0.0
+    for _ in range(config.rounds):
+        match = _matched(legs, _mirrored(points, normal, offset_mm) + middle)
+        counts = np.argsort(match.gaps_mm)[: max(4, round(config.share * len(points)))]
+        tilt, shift_mm = _step(points, normal, offset_mm, match, counts)
+        normal = (normal + tilt) / np.linalg.norm(normal + tilt)
+        offset_mm += shift_mm
+        if float(np.linalg.norm(tilt)) * _ARM_MM + abs(shift_mm) <= config.settled_mm:
+            break
+    match = _matched(legs, _mirrored(points, normal, offset_mm) + middle)
+    x, y, z = (float(value) for value in middle + offset_mm * normal)
+    a, b, c = (float(value) for value in (normal if normal[0] >= 0.0 else -normal))
+    return MirrorPlane(
+        point_lps_mm=(x, y, z),
+        normal_lps=(a, b, c),
+        residual_mm=float(np.median(match.gaps_mm)),
+    )
+
+
+def _mirrored(points: Points, normal: _Array, offset_mm: float) -> Points:
+    """Points of a frame after reflection in the plane n·p = offset of that frame."""
+    return points - 2.0 * np.outer(points @ normal - offset_mm, normal)
+
+
+def _matched(legs: Sequence[_Leg], mirrored: Points) -> Match:
+    """Each mirrored point against the bone that it comes to lie over."""
+    ends = np.cumsum([len(leg.points) for leg in legs])[:-1]
+    found = [
+        leg.target.match(part) for leg, part in zip(legs, np.split(mirrored, ends), strict=True)
+    ]
+    return Match(
+        distances_mm=np.concatenate([one.distances_mm for one in found]),
+        normals=np.concatenate([one.normals for one in found]),
+        heights_mm=np.concatenate([one.heights_mm for one in found]),
+        reach_mm=min(one.reach_mm for one in found),
+    )
+
+
+def _step(
+    points: Points, normal: _Array, offset_mm: float, match: Match, counts: npt.NDArray[np.intp]
+) -> tuple[_Array, float]:
+    """The tilt and the shift of the plane that bring the points onto the surfaces, linearised.
+
+    Tilting the normal n by t moves the image p - 2 (n·p - d) n by -2 (p·t) n - 2 (n·p - d) t, and
+    shifting d by one moves it by 2 n; of either, the part along the surface's normal counts.
+    """
+    _, _, frame = np.linalg.svd(normal[None])
+    across = frame[1:]  # two unit vectors in the plane
+    part, surface = points[counts], match.normals[counts]
+    heights = (part @ normal - offset_mm)[:, None]
+    along = (surface @ normal)[:, None]
+    tilts = -2.0 * ((part @ across.T) * along + heights * (surface @ across.T))
+    system = np.hstack([tilts, 2.0 * along])
+    solution, *_ = np.linalg.lstsq(system, -match.heights_mm[counts], rcond=None)
+    return solution[:2] @ across, float(solution[2])

@@ -1,0 +1,12 @@
+# ${Slicer_EXTENSION_CPACK}: one archive of what is installed, as the catalogue offers it.
+foreach(name README_FILE LICENSE_FILE)
+  if(NOT EXISTS "${EXTENSION_${name}}")
+    message(FATAL_ERROR "EXTENSION_${name} is no file: ${EXTENSION_${name}}")
+  endif()
+endforeach()
+set(CPACK_GENERATOR "TGZ")
+set(CPACK_MONOLITHIC_INSTALL ON)
+set(CPACK_PACKAGE_FILE_NAME "${PROJECT_NAME}")
+set(CPACK_PACKAGE_DESCRIPTION_FILE "${EXTENSION_README_FILE}")
+set(CPACK_RESOURCE_FILE_LICENSE "${EXTENSION_LICENSE_FILE}")
+include(CPack)
