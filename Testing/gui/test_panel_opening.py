@@ -1,0 +1,300 @@
+"""Opening the panel: what it loads, what it remembers, and what its file and its code agree on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from Testing.gui.host.host import Host
+from Testing.gui.panel_case import SHAPE, make_case, write_case_result
+from Testing.gui.panel_case_steps import MODULE_FILE, add_ct, fragment_ids, open_panel
+
+HEAVY = ("torch", "scipy", "SimpleITK", "pydicom", "skimage", "cc3d")
+LIMIT_MS = 100.0
+OPENING = """
+import sys, time
+sys.path.insert(0, {root!r})
+from Testing.gui.host.boot import start
+host = start(views=False)
+costs = []
+for file, name in {modules!r}:
+    begin = time.process_time()
+    host.load_module(file)
+    host.open_module(name)
+    costs.append(1000.0 * (time.process_time() - begin))
+print("COSTS", *costs)
+print("HEAVY", *(set({heavy!r}) & set(sys.modules)))
+"""
+EMPTY = """
+import slicer
+from slicer.ScriptedLoadableModule import *
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+class Empty(ScriptedLoadableModule):
+    pass
+class EmptyWidget(ScriptedLoadableModuleWidget):
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        self.layout.addWidget(slicer.util.loadUI(self.resourcePath("UI/Empty.ui")))
+"""
+EMPTY_UI = """<?xml version="1.0" encoding="UTF-8"?>
+<ui version="4.0"><class>Empty</class><widget class="qMRMLWidget" name="Empty"/>
+<customwidgets><customwidget><class>qMRMLWidget</class><extends>QWidget</extends></customwidget>
+</customwidgets></ui>"""
+
+
+@pytest.fixture(scope="module")
+def opening(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What a new process tells of opening an empty module and then ours."""
+    empty = tmp_path_factory.mktemp("empty") / "Empty.py"
+    empty.write_text(EMPTY, encoding="utf-8")
+    (empty.parent / "Resources" / "UI").mkdir(parents=True)
+    (empty.parent / "Resources" / "UI" / "Empty.ui").write_text(EMPTY_UI, encoding="utf-8")
+    modules = [(str(empty), "Empty"), (str(MODULE_FILE), "FractureSegmentation")]
+    script = OPENING.format(root=str(repository), modules=modules, heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=100
+    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return {words[0]: words[1:] for words in lines if words and words[0] in {"COSTS", "HEAVY"}}
+
+
+def test_opening_loads_no_heavy_package(opening: dict[str, list[str]]) -> None:
+    assert opening["HEAVY"] == []
+
+
+def test_opening_costs_little_more_than_an_empty_module(opening: dict[str, list[str]]) -> None:
+    """In processor time, as the wall's depends on what else the machine does."""
+    empty_ms, ours_ms = (float(text) for text in opening["COSTS"])
+
+    assert ours_ms - empty_ms < LIMIT_MS
+
+
+def test_a_new_ct_is_chosen_and_segment_can_be_clicked(host: Host) -> None:
+    panel = open_panel(host)
+    assert panel.ui.segmentButton.toolTip == "Select a CT."
+
+    add_ct(host, make_case())
+    host.process_events(0.1)
+
+    assert panel.volume().GetName() == "CT"
+    assert panel.ui.segmentButton.enabled
+
+
+def test_a_single_slice_is_refused_at_once(host: Host) -> None:
+    import slicer
+
+    panel = open_panel(host)
+    slicer.util.addVolumeFromArray(np.zeros((1, 20, 20), np.int16), name="slice")
+    host.process_events(0.1)
+
+    assert "single slice" in panel.ui.segmentButton.toolTip
+    assert "single slice" in panel.ui.inputsMessageLabel.text
+
+
+def test_the_disclaimer_is_there_once(host: Host) -> None:
+    import qt
+
+    panel = open_panel(host)
+    texts = [str(label.text) for label in panel.parent.findChildren(qt.QLabel)]
+
+    assert texts.count("Not for diagnosis. Review every fragment.") == 1
+
+
+def test_the_users_choices_outlive_the_scene_and_the_cases_do_not(host: Host) -> None:
+    panel = open_panel(host)
+    panel.ui.deviceComboBox.setCurrentIndex(panel.ui.deviceComboBox.findData("cpu"))
+    panel.ui.objCheckBox.checked = True
+    panel.ui.exportFolderPath.currentPath = "/a/folder"
+    panel.parameterNode.only = "sacrum"
+    panel.refresh()
+    assert panel.ui.onlyButton.text == "Sacrum"
+
+    import qt
+
+    from FractureSegmentationPanel.parameters import user_setting
+
+    assert user_setting("device") == "cpu"
+    assert user_setting("exportFormats") == "stl,obj"
+    assert qt.QSettings().value("FractureSegmentation/exportFolder") == "/a/folder"
+    node = panel.parameterNode.parameterNode
+    node.SetParameter("only", "")
+    host.process_events(0.05)
+    assert panel.ui.onlyButton.text == "All that are found"
+
+
+def test_the_methods_offered_are_those_of_the_library(host: Host) -> None:
+    panel = open_panel(host)
+    from FractureSegmentationLib.backends.catalogue import BACKENDS
+    from FractureSegmentationPanel.parameters import METHODS
+
+    assert [name for name, _ in METHODS] == [backend.name for backend in BACKENDS]
+    assert panel.ui.methodComboBox.count == len(BACKENDS)
+
+
+def test_every_format_of_the_library_has_a_box(host: Host) -> None:
+    open_panel(host)
+    from FractureSegmentationLib.export.formats import FORMATS
+    from FractureSegmentationPanel.export_box import FORMAT_BOXES
+
+    assert set(FORMATS) <= set(FORMAT_BOXES)
+
+
+def test_every_widget_that_the_code_names_is_in_the_file() -> None:
+    """`self._ui.x`, `ui.x` and `panel.ui.x`, read from the source."""
+    import re
+
+    ui_file = MODULE_FILE.parent / "Resources/UI/FractureSegmentation.ui"
+    names = {one.get("name") for one in ElementTree.parse(ui_file).iter("widget")}  # noqa: S314  our own file
+    for path in (MODULE_FILE, *(MODULE_FILE.parent / "FractureSegmentationPanel").glob("*.py")):
+        named = set(re.findall(r"\b_?ui\.(\w+)\b", path.read_text(encoding="utf-8")))
+        assert named <= names, path.name
+
+
+def test_texts_are_translatable_and_hold_no_formatted_strings() -> None:
+    import re
+
+    for path in (MODULE_FILE, *(MODULE_FILE.parent / "FractureSegmentationPanel").glob("*.py")):
+        assert not re.search(r"\b_\(\s*f[\"']", path.read_text(encoding="utf-8")), path.name
+
+
+def test_icons_of_all_buttons_are_there(host: Host) -> None:
+    panel = open_panel(host)
+
+    for name in ("segmentButton", "mergeButton", "undoButton", "createPlanButton", "exportButton"):
+        assert not getattr(panel.ui, name).icon.isNull(), name
+
+
+def test_a_reload_drops_our_modules_and_no_others(host: Host, monkeypatch: Any) -> None:
+    import slicer
+
+    panel = open_panel(host)
+    assert "FractureSegmentationPanel.correct" in sys.modules
+    reloaded: list[bool] = []
+    base = slicer.ScriptedLoadableModule.ScriptedLoadableModuleWidget
+    monkeypatch.setattr(base, "onReload", lambda _self: reloaded.append(True), raising=False)
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("Fracture")}
+
+    try:
+        panel.onReload()
+        ours = ("FractureSegmentationLib", "FractureSegmentationPanel")
+        assert not [name for name in sys.modules if name.split(".")[0] in ours]
+        assert "numpy" in sys.modules
+        assert reloaded == [True]
+    finally:
+        sys.modules.update(kept)
+
+
+def test_the_panel_opens_without_a_main_window(host: Host) -> None:
+    host.load_module(MODULE_FILE)
+    with host.without_main_window():
+        panel = host.app.moduleManager().module("FractureSegmentation").widgetRepresentation()
+        panel.enter()
+        add_ct(host, make_case())
+        host.process_events(0.1)
+        panel.exit()
+
+
+def test_the_modules_own_self_test_passes(host: Host) -> None:
+    host.load_module(MODULE_FILE)
+    from FractureSegmentation import FractureSegmentationTest
+
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(FractureSegmentationTest)
+    outcome = unittest.TestResult()
+    suite.run(outcome)
+
+    assert outcome.testsRun == 1
+    assert not outcome.errors + outcome.failures, (outcome.errors + outcome.failures)[0][1]
+
+
+def test_a_result_folder_opens_without_its_ct(host: Host, tmp_path: Path) -> None:
+    panel = open_panel(host)
+
+    panel.inputs.openResult(write_case_result(make_case(), tmp_path / "result"))
+    host.process_events(0.4)
+
+    assert len(fragment_ids(panel)) == 4
+
+
+def test_a_result_folder_is_asked_for_and_remembered(host: Host, tmp_path: Path) -> None:
+    panel = open_panel(host)
+    folder = write_case_result(make_case(), tmp_path / "result")
+    host.dialogs.answer(str(folder))
+
+    panel.ui.openResultButton.click()
+
+    from FractureSegmentationPanel.parameters import user_setting
+
+    assert user_setting("resultFolder") == str(folder)
+    assert len(fragment_ids(panel)) == 4
+
+
+def test_another_ct_than_that_of_the_result_is_told(host: Host, tmp_path: Path) -> None:
+    import slicer
+
+    panel = open_panel(host)
+    slicer.util.addVolumeFromArray(np.zeros((20, 20, 20), np.int16), name="other")
+    host.process_events(0.1)
+
+    panel.inputs.openResult(write_case_result(make_case(), tmp_path / "result"))
+
+    assert "another CT" in panel.ui.inputsMessageLabel.text
+    assert panel.segmentation() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Left hip bone", "left_hip"),
+        ("hip_right", "right_hip"),
+        ("Sacrum", "sacrum"),
+        ("Femur R", "right_femur"),
+        ("femur_left", "left_femur"),
+        ("Pelvis left", "left_hip"),
+        ("hip", None),
+        ("left and right femur", None),
+        ("liver", None),
+    ],
+)
+def test_bones_are_known_by_the_names_of_their_segments(
+    host: Host, name: str, slug: str | None
+) -> None:
+    open_panel(host)
+    from FractureSegmentationPanel.bones_file import bone_of_name
+
+    bone = bone_of_name(name)
+
+    assert (bone.slug if bone else None) == slug
+
+
+def test_a_bone_segmentation_is_handed_over_on_the_grid_of_the_ct(
+    host: Host, tmp_path: Path
+) -> None:
+    import slicer
+
+    panel = open_panel(host)
+    ct = add_ct(host, make_case())
+    bones = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
+    bones.SetReferenceImageGeometryParameterFromVolumeNode(ct)
+    for name, box in (("sacrum", slice(2, 6)), ("hip_left", slice(10, 20))):
+        mask = np.zeros(SHAPE, np.uint8)
+        mask[box, 5:9, 5:9] = 1
+        segment_id = bones.GetSegmentation().AddEmptySegment(name, name)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, bones, segment_id, ct)
+    from FractureSegmentationLib.bones.from_labels import bones_from_labels
+    from FractureSegmentationLib.io.read import read_labels
+    from FractureSegmentationPanel.bones_file import write_bones
+
+    write_bones(bones, panel.volume(), tmp_path / "bones.nrrd")
+
+    labels = bones_from_labels(read_labels(tmp_path / "bones.nrrd"), make_case().ct.geometry)
+    assert labels.values() == (1, 2)
+    assert int((labels.voxels == 1).sum()) == 4 * 4 * 4
+    assert (labels.voxels[10:20, 5:9, 5:9] == 2).all()
+    assert host.scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
