@@ -170,6 +170,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         """A scene was loaded: its case is ours now."""
         if self.isOpen:
             self.initializeParameterNode()
+            if not self.logic.isRunning:
+                self.run.showWarnings()
 
     def initializeParameterNode(self) -> None:
         """Take the case that the scene holds; a new one begins with the first CT."""
@@ -266,9 +268,10 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         return self.correct.history
 
     def volumeChanged(self) -> None:
-        """The CT has other voxels or lies elsewhere."""
+        """The CT has other voxels, lies elsewhere, or more is known of where it comes from."""
         self.inputs.refresh()
         self.run.refresh()
+        self.plan.export.refresh()
 
 
 class FractureSegmentationLogic(SegmentLogic, CorrectLogic, PlanLogic, ScriptedLoadableModuleLogic):

@@ -17,9 +17,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from FractureSegmentationLib.types import FloatArray
 
-_CLOSED_SHARE = 0.4
-_CLOSING_MM = 5.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
@@ -121,44 +118,27 @@ def sample_patch(
 def perturb_mask(
     mask: Tensor, rng: np.random.Generator, largest_mm: float, spacing_mm: float
 ) -> Tensor:
-    """A mask as an imperfect bone extraction gives it.
-
-    Everywhere too wide (a third), everywhere too narrow (a quarter), or in places the one and in
-    places the other; half of them have a rough border besides. What is thin gets holes when it is
-    narrowed, and close fragments touch when they are widened, as they do under a real mask. Two in
-    five are closed before that: a coarse extraction fills the gaps between displaced fragments,
-    and the gap must then be seen in the CT.
+    """A mask as an imperfect bone extraction gives it: in places too wide, in others too narrow.
 
     Args:
         mask: (K, J, I) bool.
         rng: source of the draw.
-        largest_mm: how far the border moves outwards, at most; inwards it moves one voxel.
+        largest_mm: how far the border moves, at most.
         spacing_mm: voxel size of the patch.
 
     Returns:
-        (K, J, I) bool; never empty where `mask` was not.
+        (K, J, I) bool.
     """
-    if rng.random() < _CLOSED_SHARE:
-        mask = _closed(mask, int(rng.integers(1, max(1, round(_CLOSING_MM / spacing_mm)) + 1)))
-    kind = rng.random()
     steps = int(rng.integers(1, max(1, round(largest_mm / spacing_mm)) + 1))
-    has_corners = bool(rng.random() < 0.5)
-    limit = _grown(mask, max(1, round(largest_mm / spacing_mm)))
-    wide = _grown(mask, steps, has_corners=has_corners) & limit
-    narrow = ~_grown(~mask, 1, has_corners=has_corners)
+    wide = _grown(mask, steps)
+    if rng.random() < 0.4:
+        return wide
+    narrow = ~_grown(~mask, 1)
     if not narrow.any():
         return wide
-    if kind < 0.33:
-        changed = wide
-    elif kind < 0.58:
-        changed = narrow
-    else:
-        field = _smooth_field(mask.shape, rng, cells=4)
-        low, high = np.sort(rng.normal(0.0, 0.7, 2))
-        changed = torch.where(field > high, wide, torch.where(field < low, narrow, mask))
-    if rng.random() < 0.5:
-        changed = (_roughened(changed, rng) & limit) | narrow
-    return changed if changed.any() else wide
+    field = _smooth_field(mask.shape, rng, cells=4)
+    low, high = np.sort(rng.normal(0.0, 0.7, 2))
+    return torch.where(field > high, wide, torch.where(field < low, narrow, mask))
 
 
 def soft_tissue(shape: torch.Size, rng: np.random.Generator) -> Tensor:
@@ -206,33 +186,15 @@ def _thick_slices(hu: Tensor, rng: np.random.Generator, largest_factor: float) -
     return functional.interpolate(thick, size=tuple(hu.shape), mode="trilinear")[0, 0]
 
 
-def _grown(mask: Tensor, steps: int, *, has_corners: bool = False) -> Tensor:
+def _grown(mask: Tensor, steps: int) -> Tensor:
     grown = mask[None, None].float()
     for _ in range(steps):
-        if has_corners:
-            grown = functional.max_pool3d(grown, 3, 1, 1)
-            continue
         # A cross per step keeps the growth round: the faces, then nothing over the corners.
         along_k = functional.max_pool3d(grown, (3, 1, 1), 1, (1, 0, 0))
         along_j = functional.max_pool3d(grown, (1, 3, 1), 1, (0, 1, 0))
         along_i = functional.max_pool3d(grown, (1, 1, 3), 1, (0, 0, 1))
         grown = torch.maximum(torch.maximum(along_k, along_j), along_i)
     return grown[0, 0] > 0.5
-
-
-def _closed(mask: Tensor, steps: int) -> Tensor:
-    """The mask with its gaps and notches up to twice as many voxels wide filled."""
-    return ~_grown(~_grown(mask, steps), steps) | mask
-
-
-def _roughened(mask: Tensor, rng: np.random.Generator) -> Tensor:
-    """Pits and bumps one voxel deep and a few voxels wide, over up to a third of the border."""
-    bumps = blur(_noise(mask.shape, rng), float(rng.uniform(0.4, 1.5)))
-    bumps = bumps / bumps.std()
-    limit = float(rng.uniform(0.45, 1.5))
-    outer = _grown(mask, 1) & ~mask
-    inner = mask & _grown(~mask, 1)
-    return (mask | (outer & (bumps > limit))) & ~(inner & (bumps < -limit))
 
 
 def _smooth_field(shape: torch.Size, rng: np.random.Generator, cells: int) -> Tensor:

@@ -91,7 +91,20 @@ def write_bones(segmentation: Any, volume: Any, path: Path) -> None:
         labels = volume_of(labelmap)
         write_volume(path, LabelVolume(voxels=values[labels.voxels], geometry=labels.geometry))
     finally:
-        slicer.mrmlScene.RemoveNode(labelmap)
+        _remove_with_colors(labelmap)
+
+
+def _remove_with_colors(labelmap: Any) -> None:
+    """Take a label map out of the scene, with the colour table that its export has made for it."""
+    scene, display = slicer.mrmlScene, labelmap.GetDisplayNode()
+    colors = display.GetColorNode() if display is not None else None
+    made = (slicer.vtkMRMLColorTableNode, slicer.vtkMRMLColorTableStorageNode)
+    storage = colors.GetStorageNode() if colors is not None else None
+    scene.RemoveNode(labelmap)
+    for node in (storage, colors):
+        # Slicer's own colours belong to no saved scene.
+        if isinstance(node, made) and node.GetSaveWithScene():
+            scene.RemoveNode(node)
 
 
 def _is_named(bone: Bone, words: set[str]) -> bool:

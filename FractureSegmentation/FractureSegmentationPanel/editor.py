@@ -76,6 +76,8 @@ class EmbeddedEditor:
     def _made(self) -> Any:
         widget = slicer.qMRMLSegmentEditorWidget()
         widget.setMaximumNumberOfUndoStates(_UNDO_STATES)
+        # The node before the scene, as the header of the widget asks.
+        widget.setMRMLSegmentEditorNode(_editor_node())
         widget.setMRMLScene(slicer.mrmlScene)
         widget.setEffectNameOrder(list(EFFECTS))
         widget.unorderedEffectsVisible = False
@@ -89,14 +91,21 @@ class EmbeddedEditor:
 
     def _attach(self) -> None:
         """Give the editor its node; a closed scene takes the node away."""
-        node = slicer.mrmlScene.GetSingletonNode(PARAMETER_TAG, "vtkMRMLSegmentEditorNode")
-        if node is None:
-            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(PARAMETER_TAG)
-            node = slicer.mrmlScene.AddNode(node)
+        node = _editor_node()
         if self._widget.mrmlSegmentEditorNode() is not node:
             self._widget.setMRMLSegmentEditorNode(node)
+
+
+def _editor_node() -> Any:
+    """Our own vtkMRMLSegmentEditorNode of the scene."""
+    scene = slicer.mrmlScene
+    node = scene.GetSingletonNode(PARAMETER_TAG, "vtkMRMLSegmentEditorNode")
+    if node is not None:
+        return node
+    node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+    node.UnRegister(None)
+    node.SetSingletonTag(PARAMETER_TAG)
+    return scene.AddNode(node)
 
 
 class EditorHistory:

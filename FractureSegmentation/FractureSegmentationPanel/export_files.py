@@ -8,8 +8,6 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
-
 DICOM_SEG = "dicom-seg"
 _UIDS = "DICOM.instanceUIDs"
 
@@ -69,52 +67,37 @@ def write_formats(
 
 def problem_of_dicom_seg(volume: Any) -> str:
     """Why no DICOM SEG can be written of fragments of this CT; "" if it can."""
-    import importlib.util
-
     if volume is None or not volume.GetAttribute(_UIDS):
         return _("A DICOM SEG needs the CT from Slicer's DICOM database.")
-    if importlib.util.find_spec("DICOMSegmentationPlugin") is None:
+    from FractureSegmentationLib.mrml.dicom_export import can_export_dicom_seg
+
+    if not can_export_dicom_seg():
         return _("This Slicer writes no DICOM SEG; 5.12 and later do.")
     return ""
 
 
-def write_dicom_seg(
-    segmentation: Any, folder: Path, *, is_reviewed: bool, may_replace: bool = False
-) -> None:
-    """Write a DICOM SEG with Slicer's own exporter.
+def write_dicom_seg(segmentation: Any, folder: Path, *, may_replace: bool = False) -> None:
+    """Write a DICOM SEG with Slicer's own exporter; it says whether every fragment was reviewed.
 
     Args:
         segmentation: vtkMRMLSegmentationNode whose reference volume came from the DICOM database.
         folder: exists or is made.
-        is_reviewed: whether a person has accepted every fragment; said in the series description.
         may_replace: replace an earlier file.
 
     Raises:
         FracSegError: it could not be written.
     """
-    import DICOMSegmentationPlugin
+    from FractureSegmentationLib.errors import EnvironmentProblemError
+    from FractureSegmentationLib.mrml.dicom_export import export_dicom_seg
 
-    from FractureSegmentationLib.errors import OutputExistsError
-
-    place, name = folder / folder_of(DICOM_SEG), "fragments.dcm"
-    if (place / name).exists() and not may_replace:
-        raise OutputExistsError(_("The DICOM SEG exists already."), _("Choose another folder."))
-    description = _("Bone fragments") if is_reviewed else _("Bone fragments, not reviewed")
-    place.mkdir(parents=True, exist_ok=True)
-    exporter = DICOMSegmentationPlugin.DICOMSegmentationExporter(segmentation)
+    place = folder / folder_of(DICOM_SEG)
     try:
-        exporter.export(str(place), name, {"SeriesDescription": description}, skipEmpty=True)
-    except ValueError as error:
-        raise InputError(
-            _("The DICOM SEG could not be made of these fragments."),
-            _("Check that every image of the CT is still in the DICOM database."),
-        ) from error
-    except (OSError, RuntimeError) as error:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
         raise EnvironmentProblemError(
-            _("The DICOM SEG could not be written."), _("Check the disk and the log of Slicer.")
+            _("The DICOM SEG could not be written."), _("Check that you may write to the folder.")
         ) from error
-    finally:
-        exporter.cleanup()
+    export_dicom_seg(segmentation, place / "fragments.dcm", overwrite=may_replace)
 
 
 def _segments(segmentation: Any, fragments: Any) -> Iterator[Any]:
@@ -137,10 +120,11 @@ def _segments(segmentation: Any, fragments: Any) -> Iterator[Any]:
 
 def _tags(segment: Any) -> dict[str, str]:
     from FractureSegmentationLib.anatomy.naming import fragment_segment
-    from FractureSegmentationLib.mrml.tags import meant_by, tag_of
+    from FractureSegmentationLib.export.reviewed import ACCEPTED
+    from FractureSegmentationLib.mrml.tags import CONFIDENCE, meant_by, tag_of
 
     # The tags that a file of ours has, not those with which the scene keeps house.
     _, bone, index = meant_by(segment)
-    names = {*fragment_segment(bone, index).tags, "FracSeg.Confidence"}
+    names = {*fragment_segment(bone, index).tags, CONFIDENCE, ACCEPTED}
     found = {name: tag_of(segment, name) for name in names}
     return {name: value for name, value in found.items() if value and "|" not in value}

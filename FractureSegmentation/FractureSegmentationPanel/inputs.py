@@ -24,10 +24,12 @@ class InputsSection:
         self._ui.openResultButton.connect("clicked()", self.onOpenResult)
 
     def refresh(self) -> None:
-        """Say at once what would stop a run."""
-        volume = self._panel.volume()
-        problem = self._logic.problemOfVolume(volume) if volume is not None else ""
-        show_message(self._ui.inputsMessageLabel, problem, is_problem=True)
+        """Say at once what would stop a run, or make its result less sure."""
+        volume, lines = self._panel.volume(), []
+        if volume is not None:
+            problem = self._logic.problemOfVolume(volume)
+            lines = [problem] if problem else [*self._logic.cautionsOfVolume(volume)]
+        show_message(self._ui.inputsMessageLabel, "\n".join(lines), is_problem=True)
 
     def onOpenResult(self) -> None:
         """Ask for a folder and show what it holds."""
@@ -50,3 +52,4 @@ class InputsSection:
         with telling(self._ui.inputsMessageLabel), busy_cursor():
             segmentation = self._logic.loadResult(folder, self._panel.volume(), target)
             self._panel.resultLoaded(segmentation)
+            self._panel.run.showWarnings()

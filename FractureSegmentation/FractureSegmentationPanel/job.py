@@ -14,7 +14,7 @@ from FractureSegmentationLib.cli.protocol import CANCEL_LINE
 from FractureSegmentationPanel import job_outcome
 from FractureSegmentationPanel.job_command import child_environment
 from FractureSegmentationPanel.job_events import ChildReader
-from FractureSegmentationPanel.job_folder import JobFolder
+from FractureSegmentationPanel.job_folder import JobFolder, spellings
 from FractureSegmentationPanel.job_outcome import Outcome
 from FractureSegmentationPanel.job_run import JobHandlers, Patience, Run, content_of, write_line
 from FractureSegmentationPanel.job_tree import ask_tree_to_end, kill_tree
@@ -75,7 +75,7 @@ class Job:
             if folder is not None:
                 folder.remove()
             return
-        hidden = {str(folder.path): "[...]"} if folder is not None else {}
+        hidden = {} if folder is None else dict.fromkeys(spellings(folder.path), "[...]")
         run = Run(self._process_factory(), handlers, folder, ChildReader(hidden, self._clock))
         self._run = run
         self._connect(run.process)
@@ -193,9 +193,11 @@ class Job:
             run.was_signalled = True
             run.process.closeWriteChannel()
             ask_tree_to_end(run.pid, run.mark)
-        if waited >= self._patience.die:
+        if waited >= self._patience.die and not run.was_killed:
+            run.was_killed = True
             kill_tree(run.pid, run.mark)
         if waited >= self._patience.give_up:
+            kill_tree(run.pid, run.mark)
             run.process.kill()
             self._conclude(run, run.outcome())
 

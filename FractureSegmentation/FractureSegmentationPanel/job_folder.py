@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from FractureSegmentationLib.io.leftovers import clear_leftovers, private_sibling, released
 
@@ -55,6 +55,12 @@ class JobFolder:
         released(self.path)
         if self.path.exists():
             threading.Thread(target=_insist, args=(self.path,), daemon=True).start()
+
+
+def spellings(path: PurePath) -> tuple[str, ...]:
+    """A path as a program may print it: as it is, with slashes, or escaped as in a traceback."""
+    text = str(path)
+    return tuple(dict.fromkeys((text, path.as_posix(), text.replace("\\", "\\\\"))))
 
 
 def clear_dead_sessions() -> None:

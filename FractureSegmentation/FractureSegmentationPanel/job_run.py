@@ -59,6 +59,7 @@ class Run:
         asked_at: when it was asked to stop; None if it was not.
         told_last_at: when it told its last event, after which it should end by itself.
         was_signalled: it was asked by signal, too.
+        was_killed: all its processes were ended by force.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Run:
         self.asked_at: float | None = None
         self.told_last_at: float | None = None
         self.was_signalled = False
+        self.was_killed = False
 
     def outcome(self) -> Outcome:
         """How it ended, as far as it is known now."""

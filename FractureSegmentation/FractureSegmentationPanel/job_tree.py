@@ -54,7 +54,7 @@ def _members(pid: int, mark: str) -> set[int]:
     if pid <= 0 and not _PROC.is_dir():
         return set()
     parents = dict(_parents())
-    members = {pid} & parents.keys() if pid > 0 else set()
+    members = {pid} if pid > 0 and pid in parents else set()
     if _PROC.is_dir():
         members |= {other for other in parents if _has_mark(other, mark)}
     while grown := {child for child, parent in parents.items() if parent in members} - members:
@@ -73,13 +73,21 @@ def _parents() -> Iterator[tuple[int, int]]:
                     if state != "Z":
                         yield int(folder.name), int(parent)
         return
-    listed = subprocess.run(
-        ["/bin/ps", "-axo", "pid=,ppid="], capture_output=True, text=True, timeout=5, check=False
-    )
-    for line in listed.stdout.splitlines():
+    for line in _listed_by_ps().splitlines():
         with contextlib.suppress(ValueError):
             child, parent = line.split()
             yield int(child), int(parent)
+
+
+def _listed_by_ps() -> str:
+    """Id and parent of every process, one per line; "" where the system does not tell."""
+    command = ["/bin/ps", "-axo", "pid=,ppid="]
+    try:
+        return subprocess.run(  # noqa: S603  nothing of it varies
+            command, capture_output=True, text=True, timeout=2, check=False
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def _has_mark(pid: int, mark: str) -> bool:

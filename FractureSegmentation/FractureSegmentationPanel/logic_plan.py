@@ -82,8 +82,7 @@ class PlanLogic:
                 self.savePlan(segmentation, plan)
             warnings = write_formats(segmentation, folder, files, plan=plan, may_replace=mayReplace)
         if DICOM_SEG in formats:
-            is_reviewed = all(row.is_reviewed for row in self.fragmentRows(segmentation))
-            write_dicom_seg(segmentation, folder, is_reviewed=is_reviewed, may_replace=mayReplace)
+            write_dicom_seg(segmentation, folder, may_replace=mayReplace)
         return warnings
 
     def problemOfDicomSeg(self, volume: Any) -> str:

@@ -47,18 +47,21 @@ class SegmentLogic:
         Args:
             volume: vtkMRMLScalarVolumeNode.
         """
-        from FractureSegmentationLib.mrml.volume import refuse_nonlinear
+        from FractureSegmentationPanel.cautions import problem_of
 
-        try:
-            refuse_nonlinear(volume)
-        except InputError as error:
-            return str(error)
-        image = volume.GetImageData()
-        if image is None:
-            return _("The volume holds no voxels. Load the CT again, or choose another one.")
-        if min(image.GetDimensions()) < 2:
-            return _("This is a single slice. A CT of at least 10 slices is needed.")
-        return ""
+        return problem_of(volume)
+
+    def cautionsOfVolume(self, volume: Any) -> tuple[str, ...]:
+        """What makes the fragments of a CT less sure: a growing patient, unknown orientation."""
+        from FractureSegmentationPanel.cautions import cautions_of
+
+        return cautions_of(volume)
+
+    def warningsOf(self, segmentation: Any) -> tuple[str, ...]:
+        """What the run that made fragments has warned of, such as metal; kept with the scene."""
+        from FractureSegmentationLib.mrml.tags import REPORT, object_of
+
+        return tuple(str(text) for text in object_of(segmentation, REPORT).get("warnings", ()))
 
     def process(
         self,

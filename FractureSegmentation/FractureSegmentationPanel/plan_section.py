@@ -66,7 +66,7 @@ class PlanSection:
         has_plan = has_fragments and self._logic.hasPlan(segmentation)
         ui.createPlanButton.enabled = has_fragments
         ui.createPlanButton.text = _("Remove the plan") if has_plan else _("Plan the reduction")
-        ui.mirrorButton.enabled = has_fragments
+        ui.mirrorButton.enabled = ui.openPlanButton.enabled = has_fragments
         ui.mirrorButton.blockSignals(True)
         ui.mirrorButton.checked = has_fragments and self._logic.hasMirror(segmentation)
         ui.mirrorButton.blockSignals(False)
@@ -121,9 +121,7 @@ class PlanSection:
             self._do(lambda: self._logic.removePlan(segmentation))
         else:
             self._do(lambda: self._logic.createPlan(segmentation))
-        # The models that move would lie inside the surfaces that do not.
-        self._panel.parameterNode.showsSurfaces = not self._logic.hasPlan(segmentation)
-        self.refresh()
+        self._planned()
 
     def onMirror(self, is_shown: bool) -> None:
         """Show or remove the mirrored other side."""
@@ -168,7 +166,18 @@ class PlanSection:
         )
         if name:
             remember("planFile", name)
-            self._do(lambda: self._logic.openPlan(self._panel.segmentation(), Path(name)))
+            segmentation = self._panel.segmentation()
+            had_plan = self._logic.hasPlan(segmentation)
+            self._do(lambda: self._logic.openPlan(segmentation, Path(name)))
+            if self._logic.hasPlan(segmentation) != had_plan:
+                self._planned()
+
+    def _planned(self) -> None:
+        """There may be a plan where there was none, or none where there was one."""
+        # The models that move would lie inside the surfaces that do not.
+        has_plan = self._logic.hasPlan(self._panel.segmentation())
+        self._panel.parameterNode.showsSurfaces = not has_plan
+        self.refresh()
 
     def _fill(self, table: Any, selected: list[str]) -> None:
         table.blockSignals(True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _STEPS = 1000
 _DEVICES = ("auto", "cpu", "cuda", "mps")
+_MODEL_PATHS = {"model": "modelPath", "bones_model": "bonesModelPath"}
+"""Setting of a run and the widget that names its folder."""
 
 
 class RunSection:
@@ -42,7 +46,8 @@ class RunSection:
         ui.segmentButton.toolTip = reason or _("Find the fragments. This takes a few minutes.")
         ui.cancelButton.enabled = is_running
         ui.progressFrame.visible = is_running
-        for widget in (ui.methodComboBox, ui.deviceComboBox, ui.onlyButton, ui.openResultButton):
+        choices = (ui.methodComboBox, ui.deviceComboBox, ui.onlyButton, ui.openResultButton)
+        for widget in (*choices, ui.modelPath, ui.bonesModelPath):
             widget.enabled = not is_running
         if parameters is not None:
             ui.methodComboBox.setCurrentIndex(max(0, ui.methodComboBox.findData(parameters.method)))
@@ -60,6 +65,8 @@ class RunSection:
             method=parameters.method,
             device=str(self._ui.deviceComboBox.currentData),
             only=tuple(slug for slug in parameters.only.split(",") if slug),
+            model=_folder_in(self._ui.modelPath),
+            bones_model=_folder_in(self._ui.bonesModelPath),
         )
 
     def onSegment(self) -> None:
@@ -83,6 +90,8 @@ class RunSection:
         ui.segmentButton.enabled = False
         with telling(ui.runMessageLabel), busy_cursor():
             settings = self.settings()
+            for widget in (ui.modelPath, ui.bonesModelPath):
+                widget.addCurrentPathToHistory()
             self._logic.ensureReady(settings)
             self._logic.startSegment(
                 parameters.inputVolume,
@@ -113,6 +122,12 @@ class RunSection:
         """Show a warning; it stays until the next run."""
         self._warnings.append(text)
         show_message(self._ui.runMessageLabel, "\n".join(self._warnings), is_problem=True)
+
+    def showWarnings(self) -> None:
+        """Show what the run has warned of that made the fragments of a folder or of a scene."""
+        segmentation = self._panel.segmentation()
+        warnings = self._logic.warningsOf(segmentation) if segmentation is not None else ()
+        show_message(self._ui.runMessageLabel, "\n".join(warnings), is_problem=True)
 
     def onFinished(self, outcome: Outcome, segmentation: Any) -> None:
         """Show what came of it."""
@@ -167,6 +182,10 @@ class RunSection:
             action.connect("triggered()", self._on_bones)
             self._bone_actions[bone.slug] = action
         ui.onlyButton.setMenu(menu)
+        for setting, name in _MODEL_PATHS.items():
+            widget = getattr(ui, name)
+            widget.currentPath = user_setting(setting)
+            widget.connect("currentPathChanged(QString)", partial(remember, setting))
 
     def _on_device(self, _index: int = 0) -> None:
         remember("device", str(self._ui.deviceComboBox.currentData))
@@ -185,6 +204,12 @@ class RunSection:
         if not names:
             return _("All that are found")
         return ", ".join(names) if len(names) < 3 else _("{count} bones").format(count=len(names))
+
+
+def _folder_in(widget: Any) -> Path | None:
+    """The folder that a ctkPathLineEdit names; None if it is empty."""
+    text = str(widget.currentPath).strip()
+    return Path(text).expanduser() if text else None
 
 
 def _stage_text(stage: str) -> str:

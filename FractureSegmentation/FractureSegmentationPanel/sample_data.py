@@ -88,10 +88,11 @@ def fetch(address: str, target: Path, sha256: str, step: Callable[[], None] | No
     Raises:
         EnvironmentProblemError: it did not arrive, or is another file.
     """
-    if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
-        return
     found = hashlib.sha256()
-    clear_leftovers(target)
+    with _told_as_problems():
+        if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
+            return
+        clear_leftovers(target)
     with _told_as_problems(), working_folder(target) as staging:
         draft = staging / "draft"
         answer = urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS)  # noqa: S310  ours
@@ -211,7 +212,8 @@ def _cache_folder() -> Path:
     manager = slicer.mrmlScene.GetCacheManager()
     known = manager.GetRemoteCacheDirectory() if manager is not None else ""
     folder = Path(known or slicer.app.temporaryPath)
-    folder.mkdir(parents=True, exist_ok=True)
+    with _told_as_problems():
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 
 _SETTLE_MS = 150
 _AFTER_SLICES_MS = 100
@@ -65,6 +66,16 @@ class Following:
             ),
             panel.volumeChanged,
         )
+        # A volume is known to the scene before its reader has said where it comes from.
+        self._origin_timer = _timer(_SETTLE_MS, panel.volumeChanged)
+        self._origin = Watcher(
+            (
+                vtk.vtkCommand.ModifiedEvent,
+                slicer.vtkMRMLNode.ReferenceAddedEvent,
+                slicer.vtkMRMLNode.ReferenceModifiedEvent,
+            ),
+            self._on_origin,
+        )
 
     @property
     def segmentation(self) -> Any:
@@ -75,6 +86,7 @@ class Following:
         """Follow these nodes, and no longer those before."""
         self._segmentation.watch(segmentation)
         self._volume.watch(volume)
+        self._origin.watch(volume)
 
     def make_surfaces_soon(self) -> None:
         """The slices are shown first, for surfaces take their time."""
@@ -88,6 +100,11 @@ class Following:
         """Nothing is to be shown any more."""
         self._settle_timer.stop()
         self._surface_timer.stop()
+        self._origin_timer.stop()
+
+    def _on_origin(self) -> None:
+        if self._panel.isOpen:
+            self._origin_timer.start()
 
     def _on_fragments(self) -> None:
         # A brush stroke tells of hundreds of changes; the table follows when it has settled.

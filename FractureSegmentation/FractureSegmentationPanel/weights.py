@@ -39,9 +39,12 @@ def weights_problem(settings: RunSettings) -> Outcome | None:
                 MissingWeightsError: _("The model {name} is not installed."),
                 DamagedWeightsError: _("The model {name} is damaged."),
             }.get(type(error), _("The model {name} cannot be read."))
-            return job_outcome.failed(
-                error.code, message.format(name=name), job_outcome.reinstall_remedy()
+            remedy = (
+                _("Choose another folder under Advanced, or empty it.")
+                if folder is not None
+                else job_outcome.reinstall_remedy()
             )
+            return job_outcome.failed(error.code, message.format(name=name), remedy)
     return None
 
 

@@ -31,21 +31,23 @@ def can_export_dicom_seg() -> bool:
     return _exporter_class() is not None
 
 
-def export_dicom_seg(node: SegmentationNode, path: Path) -> None:
+def export_dicom_seg(node: SegmentationNode, path: Path, *, overwrite: bool = False) -> None:
     """Write a segmentation whose CT was loaded from DICOM as DICOM SEG.
 
     It carries the patient's identity, as the CT does, and says that it is unreviewed until every
-    fragment is accepted. The file is there whole or not at all.
+    fragment is accepted. Segments that are no fragments are left out. The file is there whole or
+    not at all, and an earlier one stays until then.
 
     Args:
         node: the segmentation, tied to its CT.
         path: the file to make; ends in `.dcm`.
+        overwrite: replace `path` if it is a file.
 
     Raises:
         EnvironmentProblemError: this Slicer has no exporter, or it failed.
         InputError: the CT was not loaded from DICOM, or the exporter refuses the segmentation.
         NoBoneError: there is no fragment.
-        OutputExistsError: the file is there already.
+        OutputExistsError: the file is there already, and may not be replaced.
     """
     exporter_class = _exporter_class()
     if exporter_class is None:
@@ -54,9 +56,10 @@ def export_dicom_seg(node: SegmentationNode, path: Path) -> None:
             "Use 3D Slicer 5.12 or later, install the extension QuantitativeReporting, or export "
             "seg.nrrd and run fracseg export --format dicom-seg on it.",
         )
-    if path.exists():
+    if path.exists() and not (overwrite and path.is_file()):
         raise OutputExistsError("The output file exists already.", "Choose another name.")
-    fragments = state_of(node).fragments
+    state = state_of(node)
+    fragments = state.fragments
     if not fragments.records:
         raise NoBoneError("The segmentation holds no fragment.", "Segment the CT first.")
     ct = ct_of(node)
@@ -67,7 +70,9 @@ def export_dicom_seg(node: SegmentationNode, path: Path) -> None:
         )
     metadata = {"SeriesDescription": series_description(is_reviewed=fragments.is_reviewed)}
     with _private_folder(path.parent) as folder:
-        _run(exporter_class, node, folder, metadata)
+        # Slicer takes a segment in a shared layer for filled even if none of its voxels is left.
+        ids = [state.ids[record.label] for record in fragments.records]
+        _run(exporter_class(node), folder, metadata, ids)
         _publish(folder / _DRAFT, path)
 
 
@@ -79,13 +84,10 @@ def _exporter_class() -> Any | None:
         return None
 
 
-def _run(
-    exporter_class: Any, node: SegmentationNode, folder: Path, metadata: dict[str, str]
-) -> None:
+def _run(exporter: Any, folder: Path, metadata: dict[str, str], segment_ids: list[str]) -> None:
     """Let Slicer write the file; its own sentences are passed on, they name segments only."""
-    exporter = exporter_class(node)
     try:
-        exporter.export(str(folder), _DRAFT, metadata, skipEmpty=True)
+        exporter.export(str(folder), _DRAFT, metadata, segmentIDs=segment_ids, skipEmpty=True)
     except ValueError as error:
         raise InputError(
             f"3D Slicer refuses to write the DICOM SEG: {error}",

@@ -43,7 +43,7 @@ def ct_lps_of(
         InputError: the node lies under a non-linear transform.
         ValueError: a point has not three coordinates.
     """
-    points = np.asarray(points_ras, float).reshape(-1, 3)
+    points = _rows(points_ras)
     back = np.linalg.inv(world_matrix(node))
     return _points(flipped_x_y(points @ back[:3, :3].T + back[:3, 3]))
 
@@ -51,8 +51,13 @@ def ct_lps_of(
 def world_ras_of(
     node: TransformableNode, points_lps_mm: Sequence[Sequence[float]]
 ) -> tuple[tuple[float, float, float], ...]:
-    """Points in the coordinates of a node (LPS, mm) where the world has them (RAS, mm)."""
-    points = flipped_x_y(np.asarray(points_lps_mm, float).reshape(-1, 3))
+    """Points in the coordinates of a node (LPS, mm) where the world has them (RAS, mm).
+
+    Raises:
+        InputError: the node lies under a non-linear transform.
+        ValueError: a point has not three coordinates.
+    """
+    points = flipped_x_y(_rows(points_lps_mm))
     forth = world_matrix(node)
     return _points(points @ forth[:3, :3].T + forth[:3, 3])
 
@@ -68,6 +73,13 @@ def ct_normal_of(node: TransformableNode, normal_ras: Sequence[float]) -> PointL
     forth = world_matrix(node)[:3, :3]
     # A normal stays at right angles to its plane even where the transform scales.
     return _points(flipped_x_y(np.asarray(normal_ras, float)[None] @ forth))[0]
+
+
+def _rows(points: Sequence[Sequence[float]]) -> FloatArray:
+    """(N, 3) the coordinates of any number of points."""
+    if any(len(point) != 3 for point in points):
+        raise ValueError(f"a point has three coordinates, got {points}")
+    return np.asarray(points, float).reshape(-1, 3)
 
 
 def _points(values: FloatArray) -> tuple[PointLps, ...]:

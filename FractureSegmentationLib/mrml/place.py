@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import slicer
-import vtk
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.mrml.grid import geometry_of, geometry_of_image, serialized
+from FractureSegmentationLib.mrml.grid import geometry_of_image, serialized
 from FractureSegmentationLib.mrml.nodes import (
     SegmentationNode,
     TransformableNode,
@@ -81,11 +80,10 @@ def _named_grid(node: SegmentationNode) -> Geometry | None:
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     text = segmentation.GetConversionParameter(name)
     grid = slicer.vtkOrientedImageData()
+    deserialize = slicer.vtkSegmentationConverter.DeserializeImageGeometry
     try:
-        if text and slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, grid, False):
-            matrix = vtk.vtkMatrix4x4()
-            grid.GetImageToWorldMatrix(matrix)
-            return geometry_of(matrix, grid.GetExtent())
+        if text and deserialize(text, grid, False) and not grid.IsEmpty():
+            return geometry_of_image(grid)
         for segment_id in segmentation.GetSegmentIDs():
             image = segmentation.GetSegment(segment_id).GetRepresentation(LABELMAP)
             if image is not None and not image.IsEmpty():

@@ -10,6 +10,7 @@ from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.export.plan import moving_poses
 from FractureSegmentationLib.mesh import fragment_surfaces
 from FractureSegmentationLib.mrml.nodes import SegmentationNode
+from FractureSegmentationLib.mrml.plan_follow import follow_fragments
 from FractureSegmentationLib.mrml.plan_fragments import Plan
 from FractureSegmentationLib.mrml.plan_nodes import (
     MODEL_ROLE,
@@ -40,10 +41,10 @@ def find_plan(node: SegmentationNode) -> Plan | None:
 def create_plan(node: SegmentationNode) -> Plan:
     """Make a plan for the fragments as they are now, or bring the one there is up to date.
 
-    Fragments that are there still keep their poses; those that are gone leave the plan. Surfaces
-    are made of fragments that are new or have changed, and all nodes follow the segmentation to
-    the transform that it lies under. In a new plan the handles of all fragments but the main one
-    of each bone are shown.
+    Fragments that are there still keep their poses, also under new numbers; those that are gone
+    leave the plan. Surfaces are made of fragments that are new or have changed, and all nodes
+    follow the segmentation to the transform that it lies under. In a new plan the handles of all
+    fragments but the main one of each bone are shown.
 
     Raises:
         InputError: there is no fragment, or a transform bends the CT.
@@ -55,6 +56,7 @@ def create_plan(node: SegmentationNode) -> Plan:
             "The segmentation holds no fragment to plan with.", "Segment the CT first."
         )
     is_new = not transforms_of(node)
+    follow_fragments(node, state)
     _leave_out_gone(node, state)
     there = transforms_of(node)
     centres = centroids_lps_mm(state.fragments.labels)
@@ -78,6 +80,7 @@ def read_plan(plan: Plan, path: Path) -> None:
     Raises:
         InputError: the file is no plan, or is for other fragments; then nothing is moved.
     """
+    follow_fragments(plan.node, state_of(plan.node))
     poses = moving_poses(read_plan_file(path), plan.segment_ids)
     for segment_id in plan.segment_ids:
         plan.set_pose(segment_id, poses.get(segment_id, np.eye(4)))
@@ -96,6 +99,7 @@ def write_plan(plan: Plan, path: Path, *, overwrite: bool = False) -> None:
         OutputExistsError: the file may not be replaced.
         EnvironmentProblemError: it cannot be written.
     """
+    follow_fragments(plan.node, state_of(plan.node))
     write_plan_file(path, moving_poses(plan.poses(), plan.segment_ids), overwrite=overwrite)
 
 

@@ -31,7 +31,7 @@ from FractureSegmentationLib.mrml.plan_nodes import (
     transforms_of,
 )
 from FractureSegmentationLib.mrml.segmentation import label_of, segment_id_of
-from FractureSegmentationLib.mrml.state import state_of
+from FractureSegmentationLib.mrml.state import Stamp, stamp_of, state_of
 from FractureSegmentationLib.planning.displacement import Displacement, displacement_of
 from FractureSegmentationLib.planning.overlap import OverlapCheck
 from FractureSegmentationLib.planning.pose import Pose, pose_problem, rigid_pose
@@ -62,6 +62,7 @@ class Plan:
     def __init__(self, node: SegmentationNode) -> None:
         self.node = node
         self._check: OverlapCheck | None = None
+        self._stamp: Stamp = ()
 
     @property
     def segment_ids(self) -> tuple[str, ...]:
@@ -148,17 +149,16 @@ class Plan:
     def overlaps(self) -> tuple[SegmentOverlap, ...]:
         """Fragments that share space in the plan, the largest overlap first.
 
-        The first call reads the voxels; later ones count only what has been moved since.
+        The first call, and the first after an edit, reads the voxels; the others count only what
+        has been moved since. A fragment that was erased overlaps nothing.
 
         Raises:
             InputError: a transform does not only turn and shift.
         """
-        if self._check is None:
-            self._check = OverlapCheck(state_of(self.node).fragments.labels)
-        labels = {one: label_of(self.node, one) for one in self.segment_ids}
+        check = self._present_check()
+        poses = {label_of(self.node, one): pose for one, pose in self.poses().items()}
         found = []
-        poses = {labels[segment_id]: pose for segment_id, pose in self.poses().items()}
-        for one in self._check.overlaps(poses):
+        for one in check.overlaps({n: pose for n, pose in poses.items() if n in check.labels}):
             first, second = (segment_id_of(self.node, label) for label in one.labels)
             warning = (
                 f"{self._name(first)} and {self._name(second)} overlap by "
@@ -195,6 +195,13 @@ class Plan:
         remove_nodes(self.node, all_nodes(self.node))
         for role in (TRANSFORM_ROLE, MODEL_ROLE, TEMPLATE_ROLE):
             self.node.RemoveNodeReferenceIDs(role)
+
+    def _present_check(self) -> OverlapCheck:
+        stamp = stamp_of(self.node)
+        if self._check is None or stamp != self._stamp:
+            self._check = OverlapCheck(state_of(self.node).fragments.labels)
+            self._stamp = stamp
+        return self._check
 
     def _name(self, segment_id: str) -> str:
         return str(self.node.GetSegmentation().GetSegment(segment_id).GetName())

@@ -48,13 +48,21 @@ def our_label(segment: Segment) -> int:
 
 
 def with_our_labels(report: Mapping[str, Any], numbering: Numbering) -> dict[str, Any]:
-    """A report whose labels are those of the scene; what it says of no label stays."""
-    if numbering == FRACSEG:
+    """A report whose labels are those of the scene; what it says of no label stays.
+
+    Raises:
+        InputError: it names a bone or a number that there is not.
+    """
+    bones = report.get("bones")
+    if numbering == FRACSEG or not isinstance(bones, list):
         return dict(report)
-    bones = [
-        _relabelled(bone, str(bone.get("bone"))) if isinstance(bone, dict) else bone
-        for bone in report.get("bones", ())
-    ]
+    try:
+        bones = [
+            _relabelled(bone, str(bone.get("bone"))) if isinstance(bone, dict) else bone
+            for bone in bones
+        ]
+    except ValueError as error:
+        raise InputError("The report of the result is damaged.", "Segment the CT again.") from error
     return {**report, "numbering": FRACSEG.name, "bones": bones}
 
 

@@ -20,6 +20,8 @@ from FractureSegmentationLib.io.sitk import volume_from_sitk
 from FractureSegmentationLib.mrml.contact import contact_of, put_contact
 from FractureSegmentationLib.mrml.nodes import Scene, SegmentationNode, VolumeNode
 from FractureSegmentationLib.mrml.place import tie_to_ct
+from FractureSegmentationLib.mrml.plan_follow import forget_other_fragments
+from FractureSegmentationLib.mrml.plan_nodes import transforms_of
 from FractureSegmentationLib.mrml.report_labels import kept_in_scene, our_label, with_our_labels
 from FractureSegmentationLib.mrml.segmentation import show_fragments
 from FractureSegmentationLib.mrml.state import state_of
@@ -72,7 +74,8 @@ def load_result(
     """Show a result folder: slices at once, no surfaces (see `show_surfaces`).
 
     Everything is read before the scene is touched: a folder that cannot be used changes nothing.
-    A segmentation that is given is replaced; ask `is_edited` and save its undo state before.
+    A segmentation that is given is replaced; ask `is_edited` and save its undo state before. Its
+    plan keeps the poses of fragments that are exactly the same.
 
     Args:
         scene: where to.
@@ -93,6 +96,8 @@ def load_result(
         tie_to_ct(node, ct_node)
     show_fragments(node, result.fragments, segments=result.segments)
     put_contact(node, result.contact)
+    if transforms_of(node):
+        forget_other_fragments(node, state_of(node))
     put_object(node, REPORT, kept_in_scene(result.report))
     return LoadedResult(segmentation=node, contact=contact_of(node), report=result.report)
 

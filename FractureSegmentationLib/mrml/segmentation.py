@@ -30,7 +30,7 @@ from FractureSegmentationLib.mrml.place import grid_of, name_grid
 from FractureSegmentationLib.mrml.review import Reviews, checksums
 from FractureSegmentationLib.mrml.state import put_loaded, put_retired, state_of
 from FractureSegmentationLib.mrml.surfaces import surfaces_kept
-from FractureSegmentationLib.mrml.tags import canonical_id, fragment_ids, meant_by
+from FractureSegmentationLib.mrml.tags import LABELMAP, canonical_id, fragment_ids, meant_by
 
 
 def show_fragments(
@@ -62,6 +62,8 @@ def show_fragments(
     reviews = Reviews(node)
     with one_change(node):
         clear_segments(node)
+        # A segmentation of surfaces, e.g. from meshes, would make them its source for good.
+        segmentation.SetSourceRepresentationName(LABELMAP)
         if node.GetScene() is not None and node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
         name_grid(node, geometry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from FractureSegmentationLib.mrml.place import grid_of
 from FractureSegmentationLib.mrml.review import Reviews, checksums
 from FractureSegmentationLib.mrml.tags import (
     CONFIDENCE,
+    LABELMAP,
     LOADED,
     MEASURED,
     RETIRED,
@@ -27,6 +29,9 @@ from FractureSegmentationLib.mrml.tags import (
 )
 from FractureSegmentationLib.types import Box
 from FractureSegmentationLib.volume import LabelVolume
+
+Stamp: TypeAlias = tuple[tuple[int, str, int], ...]
+"""Another one whenever the voxels of fragments may be others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,6 +88,19 @@ def state_of(node: SegmentationNode) -> State:
     fragments = replace(found, records=records, retired=retired)
     loaded = {str(label): str(value) for label, value in object_of(node, LOADED).items()}
     return State(fragments=fragments, checksums=sums, ids=ids, loaded=loaded)
+
+
+def stamp_of(node: SegmentationNode) -> Stamp:
+    """What tells, without reading voxels, whether fragments may have changed since it was taken."""
+    segmentation = node.GetSegmentation()
+    images = {
+        label: (segment_id, segmentation.GetSegment(segment_id).GetRepresentation(LABELMAP))
+        for label, segment_id in fragment_ids(node).items()
+    }
+    return tuple(
+        (label, segment_id, 0 if image is None else int(image.GetMTime()))
+        for label, (segment_id, image) in sorted(images.items())
+    )
 
 
 def _found(voxels: npt.NDArray[np.uint16], box: Box, geometry: Geometry) -> Fragments:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import SimpleITK as sitk
 import vtk
 
@@ -107,8 +106,6 @@ def write_ct(node: VolumeNode, path: Path) -> None:
         raise ValueError("the CT is handed over as a .nrrd file")
     refuse_nonlinear(node)
     volume = volume_of(node)
-    if volume.voxels.dtype.kind not in "iuf":
-        volume = volume.with_voxels(volume.voxels.astype(np.int16))
     unwritten = EnvironmentProblemError(
         "The CT could not be handed over to the segmentation.",
         "Check that the disk is not full and that the temporary folder may be written to.",

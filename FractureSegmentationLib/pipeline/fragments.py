@@ -30,7 +30,7 @@ GROWTH_MM = 2.0
 METAL_HU = 2500.0
 _METAL_MM3 = 200.0
 _METAL_REACH_MM = 4.0
-_LEAST_EXTENT_MM3 = 30.0
+_LEAST_EXTENT_MM3 = 125.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

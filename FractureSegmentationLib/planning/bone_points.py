@@ -31,7 +31,7 @@ def surface_points(labels: LabelVolume, wanted: Collection[int]) -> Points:
     Returns:
         The centres of those voxels; none if no voxel has a wanted label.
     """
-    found = find_objects(labels.voxels.astype(np.int32, copy=False))
+    found = find_objects(labels.voxels)
     boxes = [box for n, box in enumerate(found, start=1) if n in wanted and box is not None]
     if not boxes:
         return np.zeros((0, 3))

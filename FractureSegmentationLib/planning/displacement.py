@@ -54,7 +54,7 @@ def displacement_of(pose: Pose, centroid_lps_mm: PointLps) -> Displacement:
 
 def centroids_lps_mm(labels: LabelVolume) -> dict[int, PointLps]:
     """The centre of every label's voxels, in LPS, mm."""
-    boxes = find_objects(labels.voxels.astype(np.int32, copy=False))
+    boxes = find_objects(labels.voxels)
     centres = {}
     for label, box in enumerate(boxes, start=1):
         if box is None:

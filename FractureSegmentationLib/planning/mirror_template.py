@@ -89,14 +89,10 @@ def mirror_template(
         raise ValueError(f"the segmentation has no such fragment of the {broken.name.lower()}")
     chosen = _largest(labels, labels_of[broken.slug]) if anchor is None else anchor
     clouds = {slug: surface_points(labels, values) for slug, values in labels_of.items() if values}
+    fixed = surface_points(labels, [chosen])
+    _refuse_tiny(fixed, clouds[healthy.slug], broken)
     plane = estimate_mirror_plane(_pairs(clouds, broken, healthy), config)
     mirrored = moved_points(plane.reflection, clouds[healthy.slug])
-    fixed = surface_points(labels, [chosen])
-    if min(len(fixed), len(mirrored)) < _FEWEST_POINTS:
-        raise InputError(
-            f"The {broken.name.lower()} or its other side is too small to be laid over the other.",
-            "Choose a larger fragment as the one that stayed in place.",
-        )
     motion, gaps_mm = _laid_over(mirrored, fixed, config or MirrorConfig())
     close_share = float(np.mean(gaps_mm <= CLOSE_MM))
     template = MirrorTemplate(
@@ -126,6 +122,14 @@ def _other_side(broken: Bone, labels_of: Mapping[str, Sequence[int]]) -> Bone:
             "Segment that bone too.",
         )
     return healthy
+
+
+def _refuse_tiny(fixed: Points, healthy: Points, broken: Bone) -> None:
+    if min(len(fixed), len(healthy)) < _FEWEST_POINTS:
+        raise InputError(
+            f"The {broken.name.lower()} or its other side is too small to be laid over the other.",
+            "Choose a larger fragment as the one that stayed in place.",
+        )
 
 
 def _largest(labels: LabelVolume, values: Sequence[int]) -> int:

@@ -60,12 +60,17 @@ class OverlapCheck:
         self._geometry = labels.geometry
         self._parts: dict[int, _Part] = {}
         self._known: dict[tuple[int, int], tuple[bytes, float]] = {}
-        boxes = find_objects(labels.voxels.astype(np.int32, copy=False))
+        boxes = find_objects(labels.voxels)
         for label, box in enumerate(boxes, start=1):
             if box is not None:
                 mask = labels.voxels[box] == label
                 first = np.array([side.start for side in box])
                 self._parts[label] = _Part(mask, first, int(np.count_nonzero(mask)))
+
+    @property
+    def labels(self) -> frozenset[int]:
+        """The fragments there are."""
+        return frozenset(self._parts)
 
     def overlaps(self, poses: Mapping[int, Pose]) -> tuple[Overlap, ...]:
         """Which fragments overlap, the largest overlap first.

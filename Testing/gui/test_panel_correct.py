@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from FractureSegmentationPanel.editor import EmbeddedEditor
 from Testing.gui.host.host import Host
 from Testing.gui.panel_case import PanelCase, make_case, middle_ras, write_case_result
 from Testing.gui.panel_case_steps import (
@@ -324,6 +325,28 @@ def test_the_editor_has_its_own_node_and_few_tools(host: Host, panel: Any) -> No
     names = ["Paint", "Draw", "Erase", "Scissors", "Islands", "Smoothing"]
     assert editor.effectCount() == len(names)
     assert [editor.effectByIndex(n).name for n in range(len(names))] == names
+
+
+def test_the_editor_gets_its_node_before_the_scene(
+    host: Host, panel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The widget's header asks for this order; in another one it takes a node of its own choice."""
+    import slicer
+
+    widget_class, order = slicer.qMRMLSegmentEditorWidget, []
+    for name in ("setMRMLSegmentEditorNode", "setMRMLScene", "setSegmentationNode"):
+        real = getattr(widget_class, name)
+
+        def call(self: Any, value: Any, name: str = name, real: Any = real) -> None:
+            order.append(name)
+            real(self, value)
+
+        monkeypatch.setattr(widget_class, name, call)
+    editor = EmbeddedEditor(panel.ui.editorCollapsibleButton.layout())
+
+    editor.show(panel.segmentation(), panel.volume())
+
+    assert order[:3] == ["setMRMLSegmentEditorNode", "setMRMLScene", "setSegmentationNode"]
 
 
 def test_keys_work_in_the_panel_and_nowhere_else(host: Host, panel: Any, views: Any) -> None:

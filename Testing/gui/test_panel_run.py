@@ -95,6 +95,45 @@ def test_the_command_holds_what_was_chosen_and_no_name(
     assert "Mustermann" not in " ".join(command)
 
 
+def test_models_of_ones_own_are_used_and_remembered_for_the_user(
+    host: Host, panel: Any, result: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from FractureSegmentationPanel.parameters import user_setting
+    from FractureSegmentationPanel.weights import SHIPPED_FOLDER
+
+    asked = let_child_do(monkeypatch, f"started,copy={result},result")
+    assert panel.ui.advancedCollapsibleButton.collapsed
+    click(host, panel.ui.segmentButton)
+    run_to_end(host, panel)
+    assert "--model" not in asked[0]
+    assert "--bones-model" not in asked[0]
+
+    mine = str(SHIPPED_FOLDER / "fracsegmentator-small")
+    panel.ui.modelPath.currentPath = mine
+    panel.ui.bonesModelPath.currentPath = str(SHIPPED_FOLDER)
+    click(host, panel.ui.segmentButton)
+    run_to_end(host, panel)
+
+    command = asked[1]
+    assert command[command.index("--model") + 1] == mine
+    assert command[command.index("--bones-model") + 1] == str(SHIPPED_FOLDER)
+    assert user_setting("model") == mine
+    assert user_setting("bones_model") == str(SHIPPED_FOLDER)
+
+
+def test_a_folder_without_a_model_is_told_before_anything_starts(
+    host: Host, panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = let_child_do(monkeypatch, "started,hang")
+    panel.ui.modelPath.currentPath = str(tmp_path)
+
+    click(host, panel.ui.segmentButton)
+
+    assert "model" in message(panel)
+    assert not asked
+    assert panel.ui.segmentButton.enabled
+
+
 def test_cancel_keeps_the_fragments_there_were(
     host: Host, panel: Any, result: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -252,6 +252,23 @@ def test_what_goes_wrong_is_told_and_changes_nothing(
     assert [path.name for path in cache.iterdir() if "fracseg" in path.name] == []
 
 
+def test_a_cache_that_cannot_be_used_is_told(
+    server: Server, case: SampleCase, cache: Path, host: Any
+) -> None:
+    from FractureSegmentationPanel import sample_data
+
+    cache.rmdir()
+    cache.write_text("a file in its place")
+    sample_data.register(case=case)
+    source = host.sample_data["MadeUp"]
+
+    assert source.customDownloader(source) == []
+
+    (text,) = host.dialogs.texts
+    assert "disk" in text
+    assert server.requests == []
+
+
 def test_parts_of_different_grids_are_refused(
     server: Server, case: SampleCase, cache: Path, host: Any
 ) -> None:

@@ -21,12 +21,13 @@ from FractureSegmentationLib.errors import (
 from FractureSegmentationLib.export.reviewed import is_reviewed
 from FractureSegmentationLib.export.source import read_source
 from FractureSegmentationLib.mrml.dicom_export import can_export_dicom_seg, export_dicom_seg
+from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.segmentation import set_review
 from FractureSegmentationLib.types import LabelArray
 
 
 class Exporter:
-    """Stands in for Slicer's, whose `export` takes folder, file name, metadata and skipEmpty.
+    """Stands in for Slicer's; the parameters of `export` have Slicer's names.
 
     `do` is what it does with the file's path; `calls` is what it was told.
     """
@@ -42,10 +43,10 @@ class Exporter:
         folder: str,
         name: str,
         metadata: dict[str, str],
-        segment_ids: Any = None,
-        skipEmpty: bool = False,  # noqa: N803 -- Slicer's name for it
+        segmentIDs: Any = None,  # noqa: N803
+        skipEmpty: bool = False,  # noqa: N803
     ) -> bool:
-        self.calls[-1].update(metadata=metadata, skip=skipEmpty, ids=segment_ids)
+        self.calls[-1].update(metadata=metadata, skip=skipEmpty, ids=segmentIDs)
         type(self).do(Path(folder) / name)
         return True
 
@@ -86,6 +87,7 @@ def test_slicers_exporter_writes_the_file_and_is_told_that_nobody_reviewed_it(
     assert call["node"] is pelvis
     assert "UNREVIEWED" in call["metadata"]["SeriesDescription"]
     assert call["skip"]
+    assert call["ids"] == list(IDS)
     assert call["is_clean"]
     assert [one.name for one in tmp_path.iterdir()] == ["seg.dcm"]
 
@@ -126,6 +128,39 @@ def test_what_cannot_become_dicom_is_refused_before_slicer_is_asked(
 
     assert exporter.calls == []
     assert taken.read_bytes() == b"mine"
+
+
+def test_only_fragments_with_voxels_are_written(
+    pelvis: Any, exporter: type[Exporter], tmp_path: Path
+) -> None:
+    """Nobody has reviewed a person's own segment, and an erased fragment has nothing to show."""
+    pelvis.GetSegmentation().AddEmptySegment("mine", "Mine")
+    image = pelvis.GetSegmentation().GetSegment("left_hip_1").GetRepresentation("Binary labelmap")
+    voxels = voxels_of(image)
+    voxels[voxels == 501] = 0
+    image.Modified()
+
+    export_dicom_seg(pelvis, tmp_path / "seg.dcm")
+
+    assert exporter.calls[0]["ids"] == ["left_hip_1", "left_hip_2"]
+
+
+def test_an_earlier_file_is_replaced_when_asked_and_only_by_a_whole_one(
+    pelvis: Any, exporter: type[Exporter], tmp_path: Path
+) -> None:
+    earlier = tmp_path / "seg.dcm"
+    earlier.write_bytes(b"earlier")
+    exporter.do = staticmethod(lambda _path: None)
+    with pytest.raises(EnvironmentProblemError):
+        export_dicom_seg(pelvis, earlier, overwrite=True)
+    assert earlier.read_bytes() == b"earlier"
+
+    exporter.do = staticmethod(lambda path: path.write_bytes(b"later"))
+    export_dicom_seg(pelvis, earlier, overwrite=True)
+
+    assert earlier.read_bytes() == b"later"
+    with pytest.raises(OutputExistsError):
+        export_dicom_seg(pelvis, tmp_path, overwrite=True)
 
 
 @pytest.mark.parametrize(

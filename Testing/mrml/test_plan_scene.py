@@ -13,12 +13,17 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.editing.split_plane import split_by_plane
 from FractureSegmentationLib.errors import InputError, OutputExistsError
+from FractureSegmentationLib.mrml.correct import renumber
+from FractureSegmentationLib.mrml.grid import voxels_of
+from FractureSegmentationLib.mrml.history import SegmentationHistory
 from FractureSegmentationLib.mrml.plan import create_plan, find_plan, read_plan, write_plan
 from FractureSegmentationLib.mrml.plan_fragments import Plan
-from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of
+from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, show_fragments
+from FractureSegmentationLib.planning.plan_file import read_plan as read_plan_file
 from FractureSegmentationLib.planning.pose import Pose, shift_by, turn_about
 from FractureSegmentationLib.types import LabelArray
 from Testing.mrml.mrml_scene import oblique_geometry
@@ -322,6 +327,71 @@ def test_planning_again_keeps_poses_and_follows_edits(
     assert len(once_more.segment_ids) == 2
     assert len(nodes_of(scene, "vtkMRMLModelNode")) == 2
     assert len(nodes_of(scene, "vtkMRMLLinearTransformNode")) == 2
+
+
+def test_poses_go_with_fragments_that_are_renumbered_and_back_with_the_undo(
+    pelvis: Any, two_bones: LabelArray, tmp_path: Path
+) -> None:
+    """52 is the larger one here: renumbering and its undo let the two change places."""
+    swapped = two_bones.copy()
+    swapped[two_bones == 51], swapped[two_bones == 52] = 52, 51
+    show_fragments(pelvis, Fragments.of(fragments_of(pelvis).labels.with_voxels(swapped)))
+    plan, history = create_plan(pelvis), SegmentationHistory(pelvis)
+    small, large = shift_by((5.0, 0.0, 0.0)), shift_by((0.0, 2.0, 0.0))
+    plan.set_pose("left_hip_1", small)
+    plan.set_pose("left_hip_2", large)
+    transform = plan.transform("left_hip_1")
+
+    renumber(pelvis, history)
+    write_plan(plan, tmp_path / "plan.json")
+
+    assert read_plan_file(tmp_path / "plan.json")["left_hip_2"][0, 3] == 5.0
+    again = create_plan(pelvis)
+    assert again.transform("left_hip_2") is transform
+    np.testing.assert_array_equal(again.pose("left_hip_2"), small)
+    np.testing.assert_array_equal(again.pose("left_hip_1"), large)
+    assert transform.GetName() == "Left hip bone – fragment 2 (plan)"
+    assert history.undo()
+    back = create_plan(pelvis)
+    np.testing.assert_array_equal(back.pose("left_hip_1"), small)
+    np.testing.assert_array_equal(back.pose("left_hip_2"), large)
+
+
+def test_a_pose_whose_fragment_is_not_found_again_moves_no_other_one(
+    pelvis: Any, plan: Plan, scene: Any
+) -> None:
+    """51 is gone, and 52 has taken its number: the pose of 51 goes, that of 52 stays its own."""
+    plan.set_pose("left_hip_1", shift_by((5.0, 0.0, 0.0)))
+    plan.set_pose("left_hip_2", shift_by((0.0, 2.0, 0.0)))
+    labels = np.array(fragments_of(pelvis).labels.voxels)
+    labels[labels == 51] = 0
+    labels[labels == 52] = 51
+    show_fragments(pelvis, Fragments.of(fragments_of(pelvis).labels.with_voxels(labels)))
+
+    again = create_plan(pelvis)
+
+    assert again.segment_ids == ("left_hip_1", "right_patella_1")
+    np.testing.assert_array_equal(again.pose("left_hip_1"), shift_by((0.0, 2.0, 0.0)))
+    assert len(nodes_of(scene, "vtkMRMLLinearTransformNode")) == 2
+    assert len(nodes_of(scene, "vtkMRMLModelNode")) == 2
+
+
+def test_overlaps_are_those_of_the_voxels_there_are_now(plan: Plan, pelvis: Any) -> None:
+    """52 goes two voxels into 51; the patella is erased, then the top half of 52 as well."""
+    plan.set_pose("left_hip_2", shift_by((-2.0, 0.0, 0.0)))
+    plan.set_pose("right_patella_1", shift_by((0.0, -3.0, 0.0)))
+    assert {one.segment_ids for one in plan.overlaps()} >= {("left_hip_1", "left_hip_2")}
+    image = pelvis.GetSegmentation().GetSegment("left_hip_1").GetRepresentation("Binary labelmap")
+    voxels = voxels_of(image)
+    voxels[voxels == 501] = 0
+    part = voxels[: voxels.shape[0] // 2]
+    part[part == 52] = 0
+    image.Modified()
+
+    (found,) = plan.overlaps()
+
+    assert found.segment_ids == ("left_hip_1", "left_hip_2")
+    assert found.volume_mm3 == pytest.approx(24.0)
 
 
 def test_nodes_that_a_user_deletes_are_made_anew(plan: Plan, pelvis: Any, scene: Any) -> None:

@@ -191,6 +191,23 @@ def test_showing_other_fragments_replaces_everything(hip: Any, two_bones: LabelA
     assert np.array_equal(labels_in(hip), labels)
 
 
+def test_fragments_replace_surfaces_that_were_the_source_of_a_segmentation(
+    hip: Any, scene: Any, two_bones: LabelArray
+) -> None:
+    """As of meshes: without a label map as source, no effect of the Segment Editor works."""
+    meshes = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    meshes.SetSourceRepresentationToClosedSurface()
+    sphere = vtk.vtkSphereSource()
+    sphere.Update()
+    meshes.AddSegmentFromClosedSurfaceRepresentation(sphere.GetOutput(), "Ball")
+
+    show_fragments(meshes, fragments_of(hip))
+
+    assert meshes.GetSegmentation().GetSourceRepresentationName() == "Binary labelmap"
+    assert ids(meshes) == ids(hip)
+    assert np.array_equal(labels_in(meshes), two_bones)
+
+
 def test_nothing_at_all_can_be_shown_and_read(hip: Any) -> None:
     empty = fragments_of(hip).labels.with_voxels(np.zeros((10, 12, 14), np.uint16))
 

@@ -25,10 +25,12 @@ from FractureSegmentationLib.mrml.correct import merge, split_at_points, split_b
 from FractureSegmentationLib.mrml.frame import world_ras_of
 from FractureSegmentationLib.mrml.history import SegmentationHistory
 from FractureSegmentationLib.mrml.place import ct_of
+from FractureSegmentationLib.mrml.plan import create_plan
 from FractureSegmentationLib.mrml.result import is_edited, load_result
 from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, set_review
 from FractureSegmentationLib.mrml.suspicion import places_of
 from FractureSegmentationLib.mrml.volume import volume_of
+from FractureSegmentationLib.planning.pose import shift_by
 from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume
@@ -163,6 +165,21 @@ def test_labels_of_another_numbering_become_ours_in_report_and_scene(
     assert loaded.report["numbering"] == "fracseg"
 
 
+def test_a_report_of_a_bone_that_there_is_not_is_damaged(
+    scene: Any, tmp_path: Path, geometry: Geometry, two_bones: LabelArray
+) -> None:
+    hips = np.select([two_bones == 51, two_bones == 52], [11, 12], 0).astype(np.uint16)
+    folder = write_result_folder(tmp_path / "old", hips, geometry, numbering=PENGWIN_2024)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    report["bones"].append({"bone": "third_hip", "fragments": [{"label": 1, "index": 1}]})
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+    with pytest.raises(InputError, match="damaged"):
+        load_result(scene, folder, None)
+
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
 def test_the_contact_map_is_a_hidden_volume_that_survives_a_scene_file(
     scene: Any, started: Any, folder: Path, ct: Any, geometry: Geometry, tmp_path: Path
 ) -> None:
@@ -274,6 +291,27 @@ def test_replacing_an_edited_result_can_be_undone(
     assert back.record(51).review is ReviewStatus.ACCEPTED
     assert is_edited(node)
     assert node.GetSegmentation().GetNumberOfLayers() == 1
+
+
+def test_a_plan_for_other_fragments_moves_nothing_of_a_new_result(
+    scene: Any, folder: Path, ct: Any, geometry: Geometry, two_bones: LabelArray, tmp_path: Path
+) -> None:
+    """The hip bone comes out in other pieces with the same numbers; the patella is as it was."""
+    node = load_result(scene, folder, ct).segmentation
+    plan = create_plan(node)
+    pose = shift_by((1.0, 2.0, 3.0))
+    for segment_id in plan.segment_ids:
+        plan.set_pose(segment_id, pose)
+    others = two_bones.copy()
+    others[2:8, 2:6, 5:7] = 52
+    again = write_result_folder(tmp_path / "again", others, geometry)
+
+    load_result(scene, again, ct, node)
+
+    assert plan.segment_ids == ("right_patella_1",)
+    renewed = create_plan(node)
+    assert np.array_equal(renewed.pose("right_patella_1"), pose)
+    assert np.array_equal(renewed.pose("left_hip_2"), np.eye(4))
 
 
 def test_suspicious_places_come_from_the_report_until_a_bone_is_edited(

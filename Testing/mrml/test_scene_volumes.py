@@ -196,6 +196,14 @@ def test_a_click_in_the_world_is_brought_into_the_ct(scene: Any, make_ct: Any) -
     assert np.allclose(ct_normal_of(node, (0.0, 1.0, 0.0)), (-1.0, 0.0, 0.0))
 
 
+def test_points_without_three_coordinates_are_the_callers_bug(make_ct: Any) -> None:
+    node = make_ct(counted((3, 4, 5)))
+
+    with pytest.raises(ValueError, match="three coordinates"):
+        ct_lps_of(node, [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)])
+    assert ct_lps_of(node, []) == ()
+
+
 def test_a_plane_keeps_its_points_under_a_transform_that_scales(scene: Any, make_ct: Any) -> None:
     node = make_ct(counted((3, 4, 5)))
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Scaled")

@@ -131,7 +131,8 @@ class FractureSegmentationRun(unittest.TestCase):
             absent = Path(folder) / "absent.nrrd"
             heard = Heard()
             command = segment_command(absent, Path(folder) / "out", RunSettings())
-            Job().start(command, heard.handlers())
+            job = Job()
+            job.start(command, heard.handlers())
             self.assertTrue(wait_until(lambda: heard.outcomes, 120.0))
 
         self.assertIn(heard.outcomes[0].code, ("bad_input", "missing_packages"), heard.log)
@@ -142,11 +143,13 @@ class FractureSegmentationRun(unittest.TestCase):
         from FractureSegmentationLib.errors import FracSegError
 
         volume = made_up_ct()
+        # Another module, or another test of the process, may have loaded it before.
+        had_torch = "torch" in sys.modules
         try:
             segmentation = self.logic.process(volume)
         except FracSegError as error:
             self.assertEqual(error.code, "no_bone")
         else:
             self.assertTrue(segmentation.GetSegmentation().GetNumberOfSegments())
-        self.assertNotIn("torch", sys.modules)
+        self.assertEqual("torch" in sys.modules, had_torch)
         self.assertFalse(self.logic.isRunning)

@@ -190,6 +190,18 @@ def test_what_has_no_other_side_is_refused(whole: LabelVolume) -> None:
         mirror_template(whole, LABELS_OF, LEFT_HIP, anchor=RIGHT)
 
 
+def test_a_bone_of_a_few_voxels_is_too_small_to_be_laid_over_another() -> None:
+    labels = np.zeros((30, 20, 30), np.uint8)
+    labels[2:28, 2:18, 2:10] = 1
+    labels[4:6, 4:6, 25:27] = 2
+    volume = LabelVolume(voxels=labels, geometry=Geometry(shape=labels.shape, spacing_mm=(1, 1, 1)))
+    known = {"left_tibia": [1], "right_tibia": [2]}
+
+    for broken in ("left_tibia", "right_tibia"):
+        with pytest.raises(InputError, match="too small"):
+            mirror_template(volume, known, bone_named(broken))
+
+
 def test_a_real_hip_bone_mirrored_in_a_known_plane_tells_that_plane(real_data: Path) -> None:
     """The right hip bone and sacrum of 001, and what a plane 7 degrees off makes of the former."""
     labels = read_labels(real_data / "real/001/bones.nii.gz")
