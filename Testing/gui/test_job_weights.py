@@ -38,7 +38,7 @@ def test_a_model_that_is_not_there_is_named(problem: Callable[..., Any], tmp_pat
 
     assert (outcome.kind, outcome.code) == ("failed", "missing_weights")
     assert outcome.message == "The model bones-coarse is not installed."
-    assert "Extensions Manager" in outcome.remedy
+    assert outcome.remedy == "Choose another folder under Advanced, or empty it."
 
 
 def test_models_that_a_run_does_not_use_do_not_matter(

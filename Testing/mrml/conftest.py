@@ -39,17 +39,22 @@ if not HAS_SLICER:
 
 
 @pytest.fixture(scope="session")
-def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlicerScene]:
-    from Testing.mrml.mrml_scene import end_scene, start_scene  # not without slicer
+def _started(tmp_path_factory: pytest.TempPathFactory) -> SlicerScene:
+    from Testing.mrml.mrml_scene import start_scene  # not without slicer
 
-    started = start_scene(tmp_path_factory.mktemp("scene"))
-    yield started
-    end_scene(started)
+    return start_scene(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture
-def started(_started: SlicerScene) -> Iterator[SlicerScene]:
-    """An empty scene with all logics, also as `slicer.mrmlScene` and `slicer.modules`."""
+def started(_started: SlicerScene, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlicerScene]:
+    """An empty scene with all logics, also as `slicer.mrmlScene` and `slicer.modules`.
+
+    Only for as long as a test runs: the panel's tests have a scene of their own in this process.
+    """
+    import slicer
+
+    for name, value in _started.attributes.items():
+        monkeypatch.setattr(slicer, name, value, raising=False)
     yield _started
     _started.scene.Clear(False)
 

@@ -36,20 +36,22 @@ class SlicerScene:
     """A scene, and what has to stay alive as long as it.
 
     Attributes:
-        scene: the vtkMRMLScene; also `slicer.mrmlScene`.
+        scene: the vtkMRMLScene.
         application: the vtkSlicerApplicationLogic.
-        modules: logic by module name in small letters; also `slicer.modules.<name>.logic()`.
+        modules: logic by module name in small letters.
+        attributes: what the package `slicer` has in an application: `mrmlScene`, `modules`, `app`.
         kept: what nobody asks for, but the scene points to.
     """
 
     scene: Scene
     application: Any
     modules: dict[str, Any]
+    attributes: dict[str, Any]
     kept: tuple[Any, ...]
 
 
 def start_scene(folder: Path) -> SlicerScene:
-    """A new scene with all logics; `slicer.mrmlScene`, `.modules` and `.app` are set to it.
+    """A new scene with all logics.
 
     Args:
         folder: for the cache that reading .mrb files needs, and for the empty terminologies.
@@ -73,7 +75,7 @@ def start_scene(folder: Path) -> SlicerScene:
         "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
     }
     names = {"subjecthierarchy": "SubjectHierarchy"}
-    slicer.modules = types.SimpleNamespace()
+    offered = types.SimpleNamespace()
     for key, logic in modules.items():
         name = names.get(key, key.capitalize())
         if hasattr(logic, "SetModuleShareDirectory"):
@@ -81,19 +83,17 @@ def start_scene(folder: Path) -> SlicerScene:
         logic.SetMRMLApplicationLogic(application)
         logic.SetMRMLScene(scene)
         application.SetModuleLogic(name, logic)
-        setattr(slicer.modules, key, Module(name, logic))
-    slicer.mrmlScene = scene
-    slicer.app = types.SimpleNamespace(
+        setattr(offered, key, Module(name, logic))
+    app = types.SimpleNamespace(
         applicationLogic=lambda: application, processEvents=lambda: None, temporaryPath=str(folder)
     )
-    return SlicerScene(scene, application, modules, _file_access(scene, application, folder))
-
-
-def end_scene(started: SlicerScene) -> None:
-    """Empty a scene and let go of it."""
-    started.scene.Clear(True)
-    for name in ("mrmlScene", "modules", "app"):
-        delattr(slicer, name)
+    return SlicerScene(
+        scene=scene,
+        application=application,
+        modules=modules,
+        attributes={"mrmlScene": scene, "modules": offered, "app": app},
+        kept=_file_access(scene, application, folder),
+    )
 
 
 def oblique_geometry(shape: tuple[int, int, int]) -> Geometry:
