@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from FractureSegmentationPanel.per_node import PerNode
+
 if TYPE_CHECKING:
     from FractureSegmentationLib.editing.suspicion import SuspiciousPlace
     from FractureSegmentationPanel.fragment_rows import FragmentRow
@@ -23,7 +25,7 @@ class CorrectLogic:
     """Looks at fragments and changes them. Part of `FractureSegmentationLogic`."""
 
     def __init__(self) -> None:
-        self._histories: dict[str, Any] = {}
+        self._histories = PerNode()
         self._shared_history: Callable[[Any], Any] | None = None
 
     def historyOf(self, segmentation: Any) -> Any:
@@ -41,10 +43,7 @@ class CorrectLogic:
                 return shared
         from FractureSegmentationLib.mrml.history import SegmentationHistory
 
-        key = segmentation.GetID()
-        if key not in self._histories:
-            self._histories[key] = SegmentationHistory(segmentation)
-        return self._histories[key]
+        return self._histories.value_of(segmentation, lambda: SegmentationHistory(segmentation))
 
     def shareHistory(self, history: Callable[[Any], Any] | None) -> None:
         """Let buttons and effects have one history.

@@ -9,6 +9,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from FractureSegmentationPanel.per_node import PerNode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
@@ -31,7 +33,7 @@ class PlanLogic:
     """Plans the reduction and writes files. Part of `FractureSegmentationLogic`."""
 
     def __init__(self) -> None:
-        self._plans: dict[str, Any] = {}
+        self._plans = PerNode()
 
     def forgetPlans(self) -> None:
         """The scene is closing, or fragments have changed: what was measured is no longer true."""
@@ -109,13 +111,13 @@ class PlanLogic:
         from FractureSegmentationLib.mrml.plan import create_plan
 
         plan = create_plan(segmentation)
-        self._plans[segmentation.GetID()] = plan
+        self._plans.keep(segmentation, plan)
         return plan
 
     def removePlan(self, segmentation: Any) -> None:
         """Take the plan out of the scene, with its mirrored side; the segmentation stays."""
         self.planOf(segmentation).remove()
-        self._plans.pop(segmentation.GetID(), None)
+        self._plans.forget(segmentation)
 
     def planOf(self, segmentation: Any) -> Any:
         """The plan of a segmentation.
@@ -130,7 +132,7 @@ class PlanLogic:
         if found is None:
             raise InputError(_("There is no plan yet."), _("Plan the reduction first."))
         # The one known before remembers which fragments overlap.
-        return self._plans.setdefault(segmentation.GetID(), found)
+        return self._plans.value_of(segmentation, lambda: found)
 
     def poseNodes(self, segmentation: Any) -> list[Any]:
         """The vtkMRMLLinearTransformNode of every fragment in the plan."""

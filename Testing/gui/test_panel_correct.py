@@ -386,6 +386,34 @@ def test_fragments_are_corrected_from_a_script_without_a_panel(
     assert len(logic.fragmentRows(segmentation)) == 3
 
 
+def test_a_script_may_clear_the_scene_and_undo_in_the_next_one(
+    host: Host, case: PanelCase, result: Path
+) -> None:
+    """The cleared scene gives the same ID out again; the history of the node that had it is not."""
+    import slicer
+
+    open_panel(host)
+    host.close_module()
+    from FractureSegmentation import FractureSegmentationLogic
+
+    logic = FractureSegmentationLogic()
+    ids = []
+    for _ in range(2):
+        slicer.mrmlScene.Clear(False)
+        segmentation = logic.loadResult(result)
+        ids.append(segmentation.GetID())
+        before = len(logic.fragmentRows(segmentation))
+        logic.createPlan(segmentation)
+        logic.merge(segmentation, ["left_hip_2", "left_hip_3"])
+        assert len(logic.fragmentRows(segmentation)) == before - 1
+
+        assert logic.undo(segmentation)
+
+        assert len(logic.fragmentRows(segmentation)) == before
+        assert len(logic.displacements(segmentation)) == before
+    assert ids[0] == ids[1]
+
+
 def panel_shape(panel: Any) -> tuple[int, int, int]:
     i, j, k = panel.volume().GetImageData().GetDimensions()
     return (k, j, i)
