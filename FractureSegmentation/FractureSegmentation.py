@@ -281,7 +281,7 @@ class FractureSegmentationLogic(SegmentLogic, CorrectLogic, PlanLogic, ScriptedL
         >>> logic = FractureSegmentationLogic()
         >>> fragments = logic.process(slicer.util.getNode("CT"))
         >>> logic.merge(fragments, ["left_hip_2", "left_hip_3"])
-        >>> logic.exportTo(fragments, "/tmp/case", ["stl"])
+        >>> logic.exportTo(fragments, "exports", ["stl"])
 
     Failures that a user can act on are `FractureSegmentationLib.errors.FracSegError`.
     """

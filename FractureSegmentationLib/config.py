@@ -42,7 +42,7 @@ class SegmentSettings:
         keeps_maps: whether the predicted maps stay with the result.
 
     Raises:
-        ValueError: a bone or the method does not exist.
+        ValueError: a bone, the method or the way to find bones does not exist.
     """
 
     bones: BoneFinder | LabelVolume = "auto"
@@ -58,6 +58,8 @@ class SegmentSettings:
 
     def __post_init__(self) -> None:
         backend_named(self.method)
+        if not self.are_bones_given and finder_named(str(self.bones)) is None:
+            raise ValueError(f"bones is a LabelVolume or one of {get_args(BoneFinder)}")
         for slug in self.only:
             bone_named(slug)
 

@@ -194,9 +194,12 @@ class SegmentLogic:
         """
         from FractureSegmentationLib.mrml.result import load_result
 
-        if segmentation is not None and segmentation.GetSegmentation().GetNumberOfSegments():
-            self.historyOf(segmentation).save_state()
-        return load_result(slicer.mrmlScene, Path(folder), volume, segmentation).segmentation
+        is_replaced = (
+            segmentation is not None and segmentation.GetSegmentation().GetNumberOfSegments() > 0
+        )
+        history = self.historyOf(segmentation) if is_replaced else None
+        loaded = load_result(slicer.mrmlScene, Path(folder), volume, segmentation, history)
+        return loaded.segmentation
 
     def showSurfaces(self, segmentation: Any, isShown: bool = True) -> None:
         """Make the surfaces of the fragments; after an edit only those that changed. Or hide them.

@@ -18,6 +18,7 @@ from FractureSegmentationLib.io.image_file import read_image_file
 from FractureSegmentationLib.io.report import numbering_of_report, read_report
 from FractureSegmentationLib.io.sitk import volume_from_sitk
 from FractureSegmentationLib.mrml.contact import contact_of, put_contact
+from FractureSegmentationLib.mrml.history import UndoHistory
 from FractureSegmentationLib.mrml.nodes import Scene, SegmentationNode, VolumeNode
 from FractureSegmentationLib.mrml.place import tie_to_ct
 from FractureSegmentationLib.mrml.plan_follow import forget_other_fragments
@@ -70,12 +71,13 @@ def load_result(
     folder: Path,
     ct_node: VolumeNode | None,
     segmentation_node: SegmentationNode | None = None,
+    history: UndoHistory | None = None,
 ) -> LoadedResult:
     """Show a result folder: slices at once, no surfaces (see `show_surfaces`).
 
     Everything is read before the scene is touched: a folder that cannot be used changes nothing.
-    A segmentation that is given is replaced; ask `is_edited` and save its undo state before. Its
-    plan keeps the poses of fragments that are exactly the same.
+    A segmentation that is given is replaced; ask `is_edited` before. Its plan keeps the poses of
+    fragments that are exactly the same.
 
     Args:
         scene: where to.
@@ -83,6 +85,7 @@ def load_result(
         ct_node: the CT it was made from; the result is shown on its very grid, under its
             transform and in its place of the subject hierarchy. None shows the result alone.
         segmentation_node: to show it in; None makes one.
+        history: saves what the segmentation holds, once it is sure that it will be replaced.
 
     Raises:
         InputError: the folder is no result, is damaged, or belongs to another CT; or the CT lies
@@ -91,6 +94,8 @@ def load_result(
     if ct_node is not None:
         refuse_nonlinear(ct_node)
     result = read_result(folder, None if ct_node is None else volume_of(ct_node).geometry)
+    if history is not None:
+        history.save_state()
     node = segmentation_node or scene.AddNewNodeByClass("vtkMRMLSegmentationNode", NODE_NAME)
     if ct_node is not None:
         tie_to_ct(node, ct_node)

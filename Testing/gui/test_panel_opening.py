@@ -198,6 +198,11 @@ def test_the_panel_opens_without_a_main_window(host: Host) -> None:
         panel.enter()
         add_ct(host, make_case())
         host.process_events(0.1)
+        import slicer
+
+        widget = slicer.modules.FractureSegmentationWidget
+        assert widget.volume() is not None
+        assert widget.ui.segmentButton.enabled
         panel.exit()
 
 

@@ -434,3 +434,19 @@ def test_a_real_hip_that_was_merged_is_split_again_by_two_clicks(
     assert history.undo()
     assert np.array_equal(fragments_of(node).labels.voxels, labels)
     assert node.GetSegmentation().GetNumberOfLayers() == 1
+
+
+def test_a_refused_folder_leaves_no_undo_step(scene: Any, tmp_path: Path) -> None:
+    class Steps:
+        saved = 0
+
+        def save_state(self) -> None:
+            self.saved += 1
+
+    history = Steps()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+
+    with pytest.raises(InputError):
+        load_result(scene, tmp_path, None, node, history)
+
+    assert history.saved == 0

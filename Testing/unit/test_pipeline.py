@@ -459,3 +459,8 @@ def test_settings_that_name_no_bone_or_method_are_refused() -> None:
         SegmentSettings(only=("elbow",))
     with pytest.raises(ValueError, match="no method"):
         SegmentSettings(method="magic")
+
+
+def test_an_unknown_way_to_find_bones_is_refused_and_never_taken_for_another() -> None:
+    with pytest.raises(ValueError, match="LabelVolume or one of"):
+        SegmentSettings(bones="bones.nii.gz")  # type: ignore[arg-type]

@@ -52,13 +52,21 @@ def test_a_source_without_a_body_is_refused() -> None:
         BodySource(hosts=[])
 
 
-def test_broken_pelves_show_their_bones() -> None:
-    whole = FracturedPelvisConfig(deform=STILL)
-    made = BrokenSource(hosts=[a_small_body()], config=whole).make(0, np.random.default_rng(3))
+def test_the_bones_asked_for_are_broken_and_no_other() -> None:
+    """One seed makes one body: only what breaks in it differs."""
+    left, right = (
+        BrokenSource(
+            hosts=[a_small_body()],
+            config=FracturedPelvisConfig(deform=STILL, broken_bones=(value,)),
+        )
+        .make(0, np.random.default_rng(3))
+        .bones
+        for value in (2, 3)
+    )
 
-    assert made.spacing_mm == (4.0, 4.0, 4.0)
-    assert made.hu.shape == made.bones.shape
-    assert {1, 2, 3} <= set(np.unique(made.bones))
+    assert not np.array_equal(left == 2, right == 2)
+    assert not np.array_equal(left == 3, right == 3)
+    assert np.array_equal(left == 4, right == 4)
 
 
 def test_broken_pelves_are_a_function_of_the_seed() -> None:
