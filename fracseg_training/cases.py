@@ -20,7 +20,7 @@ from FractureSegmentationLib.representations import bicm
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from FractureSegmentationLib.types import HuArray, LabelArray, Spacing
+    from FractureSegmentationLib.types import HuArray, LabelArray, MaskArray, Spacing
 
 SUFFIX = ".npz"
 
@@ -57,12 +57,15 @@ class Case:
         hu: (K, J, I) int16 Hounsfield units; meaningless outside the bone.
         fragments: (K, J, I) uint8, 1 to n inside the bone, 0 outside.
         classes: (K, J, I) uint8 BICM classes, see `bicm.CHANNELS`.
+        found: (K, J, I) where the network looks if the bone was found, not given: `hu` is then
+            meaningful outside the bone too. None where only the bone itself is known.
     """
 
     info: CaseInfo
     hu: HuArray
     fragments: LabelArray
     classes: LabelArray
+    found: MaskArray | None = None
 
     def __post_init__(self) -> None:
         if not self.hu.shape == self.fragments.shape == self.classes.shape:
@@ -70,6 +73,8 @@ class Case:
                 f"hu {self.hu.shape}, fragments {self.fragments.shape} and classes "
                 f"{self.classes.shape} must share one grid"
             )
+        if self.found is not None and self.found.shape != self.hu.shape:
+            raise ValueError(f"found {self.found.shape} and hu {self.hu.shape} must share one grid")
 
     @property
     def contact_voxels(self) -> int:
@@ -77,7 +82,14 @@ class Case:
         return int(np.count_nonzero(self.classes == bicm.CHANNELS.index("contact")))
 
 
-def make_case(info: CaseInfo, hu: HuArray, fragments: LabelArray, margin: int = 4) -> Case:
+def make_case(
+    info: CaseInfo,
+    hu: HuArray,
+    fragments: LabelArray,
+    margin: int = 4,
+    *,
+    found: MaskArray | None = None,
+) -> Case:
     """A case from a bone crop: cropped to the bone, with its BICM classes.
 
     Args:
@@ -85,6 +97,7 @@ def make_case(info: CaseInfo, hu: HuArray, fragments: LabelArray, margin: int = 
         hu: (K, J, I) Hounsfield units.
         fragments: (K, J, I) fragment labels, 0 outside the bone.
         margin: voxels kept around the bone.
+        found: (K, J, I) where the network looks if the bone was found; kept whole.
 
     Raises:
         ValueError: there is no bone.
@@ -93,7 +106,7 @@ def make_case(info: CaseInfo, hu: HuArray, fragments: LabelArray, margin: int = 
         raise ValueError(f"case {info.name} holds no bone")
     box = tuple(
         slice(max(int(where.min()) - margin, 0), int(where.max()) + 1 + margin)
-        for where in np.nonzero(fragments)
+        for where in np.nonzero(fragments if found is None else (fragments > 0) | found)
     )
     labels = np.ascontiguousarray(fragments[box]).astype(np.uint8)
     return Case(
@@ -101,6 +114,7 @@ def make_case(info: CaseInfo, hu: HuArray, fragments: LabelArray, margin: int = 
         hu=np.clip(hu[box], -32768, 32767).astype(np.int16),
         fragments=labels,
         classes=bicm.encode(labels, info.spacing_mm),
+        found=None if found is None else np.ascontiguousarray(found[box]).astype(bool),
     )
 
 
@@ -109,14 +123,16 @@ def save_case(folder: Path, case: Case) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{case.info.name}{SUFFIX}"
     partial = path.with_suffix(".partial")
+    arrays = {
+        "info": np.array(json.dumps(asdict(case.info))),
+        "hu": case.hu,
+        "fragments": case.fragments,
+        "classes": case.classes,
+    }
+    if case.found is not None:
+        arrays["found"] = case.found
     with partial.open("wb") as stream:
-        np.savez(
-            stream,
-            info=np.array(json.dumps(asdict(case.info))),
-            hu=case.hu,
-            fragments=case.fragments,
-            classes=case.classes,
-        )
+        np.savez(stream, allow_pickle=False, **arrays)
     partial.replace(path)
     return path
 
@@ -135,6 +151,7 @@ def load_case(path: Path) -> Case:
                 hu=stored["hu"],
                 fragments=stored["fragments"],
                 classes=stored["classes"],
+                found=stored.get("found"),
             )
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(

@@ -77,6 +77,10 @@ class PatchSource:
         # int16 and uint8 in memory; a patch's surroundings alone become float32.
         self._hu = [torch.from_numpy(np.ascontiguousarray(case.hu)) for case in cases]
         self._classes = [torch.from_numpy(np.ascontiguousarray(case.classes)) for case in cases]
+        self._found = [
+            None if case.found is None else torch.from_numpy(case.found.view(np.uint8))
+            for case in cases
+        ]
 
     def batch(self, step: int) -> Batch:
         """The batch of one step."""
@@ -105,18 +109,24 @@ class PatchSource:
             if contact >= self._config.min_contact_voxels if is_fractured else contact == 0:
                 break
         hu = self._cut(self._hu[draw.case], draw, matrix, mode="bilinear")
-        return self._finish(hu, classes, rng)
+        found = self._found[draw.case]
+        if found is None:
+            hu = torch.where(classes > 0, hu, augment.soft_tissue(hu.shape, rng))
+        mask = None
+        if found is not None and rng.random() < self._config.augment.found_mask_share:
+            mask = self._cut(found, draw, matrix, mode="nearest") > 0
+        return self._finish(hu, classes, mask, rng)
 
     def _finish(
-        self, hu: Tensor, classes: Tensor, rng: np.random.Generator
+        self, hu: Tensor, classes: Tensor, mask: Tensor | None, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
+        """Network input and target; without a mask, that of the bone, more or less."""
         config = self._config
-        bone = classes > 0
-        hu = torch.where(bone, hu, augment.soft_tissue(hu.shape, rng))
         hu = augment.change_photometry(hu, rng, config.augment, config.spacing_mm)
-        mask = bone
-        if rng.random() < config.augment.mask_share:
-            mask = augment.perturb_mask(bone, rng, config.augment.mask_mm, config.spacing_mm)
+        if mask is None:
+            mask = classes > 0
+            if rng.random() < config.augment.mask_share:
+                mask = augment.perturb_mask(mask, rng, config.augment.mask_mm, config.spacing_mm)
         channels = fragment_input(hu.numpy(), mask.numpy(), config.normalisation)
         return torch.from_numpy(channels), torch.where(mask, classes, 0)
 

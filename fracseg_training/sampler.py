@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class SamplerConfig:
         fractured_per_batch: patches with a contact fracture surface in a batch.
         healthy_per_batch: patches without one.
         real_share: share of patches that come from real truth, where there is any.
+        found_share: share of the real and of the simulated patches each that come from bones that
+            were found in a CT, where there are any.
         one_piece_share: share of healthy patches drawn from bones in one piece.
         jitter_mm: how far a fractured patch's centre lies from a contact voxel, at most, per axis.
     """
@@ -32,13 +34,14 @@ class SamplerConfig:
     fractured_per_batch: int = 2
     healthy_per_batch: int = 2
     real_share: float = 0.4
+    found_share: float = 0.5
     one_piece_share: float = 0.7
     jitter_mm: float = 16.0
 
     def __post_init__(self) -> None:
         if min(self.fractured_per_batch, self.healthy_per_batch) < 1:
             raise ValueError("a batch needs at least one patch of each kind")
-        for name in ("real_share", "one_piece_share"):
+        for name in ("real_share", "found_share", "one_piece_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
 
@@ -102,13 +105,42 @@ class BalancedSampler:
         k, j, i = np.clip(at, 0, np.asarray(shape) - 1.0)
         return Draw(case, (float(k), float(j), float(i)), is_fractured)
 
-    def _by_origin(self, cases: list[int]) -> tuple[list[int], list[int]]:
-        real = [n for n in cases if not self._cases[n].info.is_simulated]
-        simulated = [n for n in cases if self._cases[n].info.is_simulated]
-        return real, simulated
+    def _by_origin(self, cases: list[int]) -> _Pools:
+        def pool(*, is_simulated: bool, is_found: bool) -> list[int]:
+            return [
+                n
+                for n in cases
+                if self._cases[n].info.is_simulated == is_simulated
+                and (self._cases[n].found is not None) == is_found
+            ]
 
-    def _pick(self, pools: tuple[list[int], list[int]], rng: np.random.Generator) -> int:
-        real, simulated = pools
-        if not simulated or (real and rng.random() < self._config.real_share):
-            return int(rng.choice(real))
-        return int(rng.choice(simulated))
+        return _Pools(
+            real=(
+                pool(is_simulated=False, is_found=True),
+                pool(is_simulated=False, is_found=False),
+            ),
+            simulated=(
+                pool(is_simulated=True, is_found=True),
+                pool(is_simulated=True, is_found=False),
+            ),
+        )
+
+    def _pick(self, pools: _Pools, rng: np.random.Generator) -> int:
+        is_real = _decide(any(pools.real), any(pools.simulated), self._config.real_share, rng)
+        found, given = pools.real if is_real else pools.simulated
+        is_found = _decide(bool(found), bool(given), self._config.found_share, rng)
+        return int(rng.choice(found if is_found else given))
+
+
+class _Pools(NamedTuple):
+    """Indices of cases: of each origin those with a found bone, and those without."""
+
+    real: tuple[list[int], list[int]]
+    simulated: tuple[list[int], list[int]]
+
+
+def _decide(has_one: bool, has_other: bool, share: float, rng: np.random.Generator) -> bool:
+    """Whether it is the one, in `share` of the calls; nothing is drawn where there is no choice."""
+    if has_one and has_other:
+        return rng.random() < share
+    return has_one

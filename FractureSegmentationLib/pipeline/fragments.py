@@ -95,7 +95,7 @@ def segment_bone(
     Raises:
         RunCancelledError: the caller asked to stop.
     """
-    mask = crop.mask if others is None else _grown(crop, others)
+    mask = crop.mask if others is None else reach_of(crop, others)
     backend = run.backend
     channels = backend.make_input(crop.ct.voxels, mask, backend.normalisation)
     fragment_map = FragmentMap(
@@ -133,7 +133,16 @@ def has_metal(crop: BoneCrop) -> bool:
     return bool((is_metal & (near <= _METAL_REACH_MM)).sum() >= least)
 
 
-def _grown(crop: BoneCrop, others: MaskArray) -> MaskArray:
+def reach_of(crop: BoneCrop, others: MaskArray) -> MaskArray:
+    """(K, J, I) where the fragment network looks for a bone that was found roughly.
+
+    Args:
+        crop: the bone.
+        others: all other bones on the crop's native grid, see `others_of`.
+
+    Returns:
+        The mask on the crop's working grid: grown, but never into a neighbour.
+    """
     near = resample_mask(others, crop.native, crop.working) & ~crop.mask
     return grow_bone(crop.mask, near, crop.working.spacing_mm, GROWTH_MM)
 

@@ -15,10 +15,13 @@ from FractureSegmentationLib.preprocessing.resample import (
     resample_mask,
     resample_volume,
 )
+from FractureSegmentationLib.preprocessing.upsample import fill_from_nearest
 from FractureSegmentationLib.volume import Volume
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from FractureSegmentationLib.types import LabelArray
 
 _TINY_SHARE = 1e-3
 
@@ -50,3 +53,28 @@ def read_bare_bones(ct_path: Path, bones_path: Path, spacing_mm: float) -> BareB
         values[of_bone & ((values == 0) | (nearest == value))] = value
     hu = np.divide(summed, weight, out=np.zeros_like(summed), where=weight > _TINY_SHARE)
     return BareBones(hu=hu, bones=values, spacing_mm=target.spacing_mm)
+
+
+def read_bare_fragments(fragments_path: Path, bones_path: Path, bare: BareBones) -> LabelArray:
+    """The fragments of real bones, on the grid of `bare`.
+
+    Args:
+        fragments_path: fragment labels.
+        bones_path: the bones that `bare` was read from, on the same grid.
+        bare: the same bones after resampling.
+
+    Returns:
+        (K, J, I) labels; every voxel of a bone belongs to one of that bone's fragments.
+    """
+    fragments = label_volume_from_sitk(sitk.ReadImage(str(fragments_path)))
+    bones = label_volume_from_sitk(sitk.ReadImage(str(bones_path)))
+    order = canonical_order(fragments.geometry)
+    fragments, bones = order.volume(fragments), order.volume(bones)
+    target = fragments.geometry.resampled(bare.spacing_mm)
+    labels = np.zeros(target.shape, fragments.voxels.dtype)
+    for value in bones.values():
+        of_bone = np.where(bones.voxels == value, fragments.voxels, 0)
+        extent = bare.bones == value
+        near = np.where(extent, nearest_labels(fragments.with_voxels(of_bone), target).voxels, 0)
+        labels[extent] = fill_from_nearest(near, extent, bare.spacing_mm)[extent]
+    return labels

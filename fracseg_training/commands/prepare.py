@@ -27,6 +27,18 @@ import click
 )
 @click.option("--label-map-cts", default=6, show_default=True, help="CTs made from each label map.")
 @click.option("--phantoms", default=0, show_default=True, help="Analytic pelves to make.")
+@click.option(
+    "--found-cts",
+    default=0,
+    show_default=True,
+    help="CTs of broken pelves made from each label map, their bones found by the networks.",
+)
+@click.option(
+    "--found-bodies",
+    default=0,
+    show_default=True,
+    help="Bodies of the label maps put around each patient's bones, which are then found likewise.",
+)
 @click.option("--per-bone", default=8, show_default=True, help="Simulations on each real bone.")
 @click.option("--per-made-bone", default=2, show_default=True, help="Simulations on other bones.")
 @click.option("--seed", default=0, show_default=True, type=int)
@@ -37,13 +49,19 @@ def prepare(
     label_map: tuple[tuple[Path, Path], ...],
     label_map_cts: int,
     phantoms: int,
+    found_cts: int,
+    found_bodies: int,
     per_bone: int,
     per_made_bone: int,
     seed: int,
     workers: int,
 ) -> None:
     """Fill OUT_DIR with training cases; what is there already is kept."""
+    from fracseg_training import prepare_found
     from fracseg_training import prepare_sources as sources
+
+    if found_bodies and not label_map:
+        raise click.UsageError("--found-bodies needs a label map to make the bodies from.")
 
     jobs = [partial(sources.add_patient, out_dir, folder, per_bone, seed) for folder in real]
     jobs += [
@@ -54,6 +72,17 @@ def prepare(
     jobs += [
         partial(sources.add_phantom, out_dir, number, per_made_bone, seed)
         for number in range(phantoms)
+    ]
+    jobs += [
+        partial(prepare_found.add_broken_ct, out_dir, labels, names, number, seed)
+        for labels, names in label_map
+        for number in range(found_cts)
+    ]
+    jobs += [
+        partial(prepare_found.add_embedded_patient, out_dir, folder, *host, number, seed)
+        for folder in real
+        for number in range(found_bodies)
+        for host in [label_map[number % len(label_map)]]
     ]
     if workers == 1:
         made = [job() for job in jobs]

@@ -43,6 +43,16 @@ class Surroundings:
     above_mm: float = 120.0
     beside_mm: float = 90.0
 
+    def voxels(self, spacing_mm: Spacing) -> tuple[tuple[int, int], ...]:
+        """Voxels before and after the bones along (k, j, i), as `numpy.pad` takes them."""
+        k, j, i = spacing_mm
+        beside_j, beside_i = round(self.beside_mm / j), round(self.beside_mm / i)
+        return (
+            (round(self.below_mm / k), round(self.above_mm / k)),
+            (beside_j, beside_j),
+            (beside_i, beside_i),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BareBones:
@@ -145,13 +155,7 @@ def _surface_points(bones: LabelArray, spacing_mm: Spacing) -> dict[int, FloatAr
 
 
 def _widened(bare: BareBones, around: Surroundings) -> BareBones:
-    k, j, i = bare.spacing_mm
-    beside_j, beside_i = round(around.beside_mm / j), round(around.beside_mm / i)
-    pads = (
-        (round(around.below_mm / k), round(around.above_mm / k)),
-        (beside_j, beside_j),
-        (beside_i, beside_i),
-    )
+    pads = around.voxels(bare.spacing_mm)
     return replace(bare, hu=np.pad(bare.hu, pads), bones=np.pad(bare.bones, pads))
 
 

@@ -41,7 +41,8 @@ class FracturedPelvisConfig:
 
     Attributes:
         spacing_mm: voxel size of the CT along (k, j, i), in mm.
-        broken_bones: mask values of the bones to break; drawn, one to three, if empty.
+        broken_bones: mask values of the bones to break; drawn if empty.
+        broken_count: fewest and most bones that are drawn.
         above_pelvis_mm: how much body there is above the hip bones.
         shape: voxels of the CT; the body is centred, cut or surrounded by air. None holds the body.
         deform: how far the body departs from the label map.
@@ -51,6 +52,7 @@ class FracturedPelvisConfig:
 
     spacing_mm: Spacing = (1.0, 0.9, 0.9)
     broken_bones: tuple[int, ...] = ()
+    broken_count: tuple[int, int] = (1, 3)
     above_pelvis_mm: float = 60.0
     shape: Shape | None = None
     deform: DeformConfig = field(default_factory=DeformConfig)
@@ -102,7 +104,7 @@ def fractured_pelvis(
     body = with_smooth_bones(body)
     bones = body.bones()
     truth = Truth(bones, np.where(bones > 0, 1, 0).astype(np.uint16))
-    broken = config.broken_bones or _drawn(bones, body.spacing_mm, rng)
+    broken = config.broken_bones or _drawn(bones, body.spacing_mm, rng, config.broken_count)
 
     def break_bones(hu: Float32Array) -> None:
         for value in broken:
@@ -220,10 +222,14 @@ def _of_shape(body: LabelMap, shape: Shape) -> LabelMap:
 
 
 def _drawn(
-    bones: npt.NDArray[np.uint8], spacing_mm: Spacing, rng: np.random.Generator
+    bones: npt.NDArray[np.uint8],
+    spacing_mm: Spacing,
+    rng: np.random.Generator,
+    least_and_most: tuple[int, int],
 ) -> tuple[int, ...]:
     volumes_mm3 = np.bincount(bones.ravel()) * float(np.prod(spacing_mm))
     large = np.flatnonzero(volumes_mm3 > _LEAST_BREAKABLE_MM3)
     large = large[large > 0]
-    count = min(int(rng.integers(1, 4)), len(large))
+    least, most = least_and_most
+    count = min(int(rng.integers(least, most + 1)), len(large))
     return tuple(int(value) for value in rng.choice(large, count, replace=False))

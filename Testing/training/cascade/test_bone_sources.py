@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from fracseg_training.cascade.sources import read_bare_bones
+from fracseg_training.cascade.sources import read_bare_bones, read_bare_fragments
 
 
 def write(path: Path, voxels: np.ndarray, spacing: tuple[float, float, float]) -> None:
@@ -51,3 +51,21 @@ def test_real_patients_come_as_sacrum_and_hip_bones(real_data: Path) -> None:
     left, right = (np.nonzero(bare.bones == value)[2].mean() for value in (2, 3))
     assert left > right
     assert np.median(bare.hu[bare.bones == 2]) > 100.0
+
+
+def test_fragments_of_real_bones_fill_each_bone_with_its_own_labels(tmp_path: Path) -> None:
+    """Two bones that touch, one in two halves: no label crosses over, whatever the resampling."""
+    bones = np.zeros((20, 30, 40), np.uint8)
+    bones[4:16, 6:24, 2:20], bones[4:16, 6:24, 20:37] = 3, 1
+    fragments = np.where(bones == 3, 21, bones).astype(np.uint8)
+    fragments[4:16, 15:24][bones[4:16, 15:24] == 3] = 22
+    for name, voxels in (("ct", bones.astype(np.int16)), ("bones", bones), ("frags", fragments)):
+        write(tmp_path / f"{name}.nii.gz", voxels, (0.7, 0.7, 1.3))
+    bare = read_bare_bones(tmp_path / "ct.nii.gz", tmp_path / "bones.nii.gz", 1.0)
+
+    labels = read_bare_fragments(tmp_path / "frags.nii.gz", tmp_path / "bones.nii.gz", bare)
+
+    assert labels.shape == bare.bones.shape
+    assert set(np.unique(labels[bare.bones == 3])) == {21, 22}
+    assert set(np.unique(labels[bare.bones == 1])) == {1}
+    assert not labels[bare.bones == 0].any()
