@@ -33,6 +33,7 @@ class AugmentConfig:
         thick_slice_mm: thickest slice that is imitated along a random axis.
         mask_share: share of patches whose mask is perturbed.
         mask_mm: largest erosion or dilation of the mask.
+        found_mask_mm: the same of the mask of a bone that was found.
         found_mask_share: share of the patches of found bones that show what was found; the others
             show the true bone.
     """
@@ -47,6 +48,7 @@ class AugmentConfig:
     thick_slice_mm: float = 3.0
     mask_share: float = 0.6
     mask_mm: float = 2.0
+    found_mask_mm: float = 1.0
     found_mask_share: float = 0.75
 
 

@@ -123,10 +123,11 @@ class PatchSource:
         """Network input and target; without a mask, that of the bone, more or less."""
         config = self._config
         hu = augment.change_photometry(hu, rng, config.augment, config.spacing_mm)
-        if mask is None:
-            mask = classes > 0
-            if rng.random() < config.augment.mask_share:
-                mask = augment.perturb_mask(mask, rng, config.augment.mask_mm, config.spacing_mm)
+        # What was found is wrong in its own way already, where the networks knew the anatomy.
+        largest_mm = config.augment.mask_mm if mask is None else config.augment.found_mask_mm
+        mask = classes > 0 if mask is None else mask
+        if rng.random() < config.augment.mask_share:
+            mask = augment.perturb_mask(mask, rng, largest_mm, config.spacing_mm)
         channels = fragment_input(hu.numpy(), mask.numpy(), config.normalisation)
         return torch.from_numpy(channels), torch.where(mask, classes, 0)
 
