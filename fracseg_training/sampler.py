@@ -75,8 +75,8 @@ class BalancedSampler:
     def __init__(self, cases: Sequence[Case], config: SamplerConfig) -> None:
         self._config = config
         self._cases = cases
-        self._contact = [np.flatnonzero(case.classes == _CONTACT) for case in cases]
-        self._bone = [np.flatnonzero(case.fragments) for case in cases]
+        self._contact = [_where(case.classes == _CONTACT) for case in cases]
+        self._bone = [_where(case.fragments) for case in cases]
         fractured = [n for n, voxels in enumerate(self._contact) if len(voxels) > 0]
         whole = [n for n, voxels in enumerate(self._contact) if len(voxels) == 0]
         if not fractured or not (whole or fractured):
@@ -130,6 +130,11 @@ class BalancedSampler:
         found, given = pools.real if is_real else pools.simulated
         is_found = _decide(bool(found), bool(given), self._config.found_share, rng)
         return int(rng.choice(found if is_found else given))
+
+
+def _where(voxels: np.ndarray) -> np.ndarray:
+    """Flat indices of what is not 0, in half the memory that NumPy takes for them."""
+    return np.flatnonzero(voxels).astype(np.uint32)
 
 
 class _Pools(NamedTuple):
