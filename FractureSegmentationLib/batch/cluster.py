@@ -96,7 +96,7 @@ def require_dask() -> None:
     if find_spec("distributed") is None:
         raise EnvironmentProblemError(
             "Dask distributed, which spreads the cases over workers, is not installed.",
-            "Install it with: pip install 'fracture-segmentation[batch]', or use "
+            "Install it with: python -m pip install distributed, or use "
             "fracseg segment --list, which needs nothing more.",
         )
 

@@ -48,7 +48,9 @@ def bones_by_totalsegmentator(
         EnvironmentProblemError: the package is not installed, or it failed.
         NoBoneError: it found none of the bones.
     """
-    segment = segment or _installed()
+    if segment is None:
+        require_totalsegmentator()
+        segment = _run_package
     voxels = np.zeros(ct.geometry.shape, np.uint8)
     clear_scratch()
     with scratch_folder() as folder:
@@ -72,13 +74,17 @@ def bones_by_totalsegmentator(
     return LabelVolume(voxels=voxels, geometry=ct.geometry)
 
 
-def _installed() -> Segment:
+def require_totalsegmentator() -> None:
+    """Go on only if the package is installed.
+
+    Raises:
+        EnvironmentProblemError: it is not.
+    """
     if importlib.util.find_spec("totalsegmentator") is None:
         raise EnvironmentProblemError(
             "TotalSegmentator is not installed.",
-            "Install it with `pip install TotalSegmentator`, or use --bones auto.",
+            "Install it with: python -m pip install TotalSegmentator, or use --bones auto.",
         )
-    return _run_package
 
 
 def _run_package(ct: Path, out: Path, structures: list[str], device: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -14,6 +14,7 @@ from FractureSegmentationLib.cli.bar import TerminalBar
 from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
 from FractureSegmentationLib.cli.settings_options import AskedSettings, with_settings
 from FractureSegmentationLib.config import BoneFinder, finder_named
+from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.progress import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
     finder = finder_named(text)
     if finder is not None:
         return finder, ()
+    if not Path(text).exists():
+        raise InputError(
+            "--bones names neither a label file that is there nor a way to find bones.",
+            f"Check the name of the file, or give one of {', '.join(get_args(BoneFinder))}.",
+        )
     from FractureSegmentationLib.io.read import read_labels
 
     return read_labels(Path(text)), (Path(text),)

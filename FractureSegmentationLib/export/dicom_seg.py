@@ -52,7 +52,7 @@ def require_highdicom() -> None:
     if importlib.util.find_spec("highdicom") is None:
         raise EnvironmentProblemError(
             "DICOM SEG is written with the package highdicom, which is not installed.",
-            'Install it with: pip install "fracture-segmentation[dicom-seg]"',
+            "Install it with: python -m pip install highdicom",
         )
 
 

@@ -14,10 +14,10 @@ from pydicom.valuerep import DA, TM
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom import SeriesInfo, choose_series, list_series
+from FractureSegmentationLib.io.dicom import SeriesInfo, check_scan, choose_series, grouped
 from FractureSegmentationLib.io.dicom_element import quiet_pydicom
 from FractureSegmentationLib.io.dicom_geometry import SliceStack
-from FractureSegmentationLib.io.dicom_scan import is_dicom_file
+from FractureSegmentationLib.io.dicom_scan import is_dicom_file, scan_folder
 from FractureSegmentationLib.io.dicom_volume import judge_series
 from FractureSegmentationLib.io.grid import is_same_grid
 from FractureSegmentationLib.io.read import readable, series_of
@@ -83,13 +83,16 @@ def _series_at(path: Path) -> tuple[SeriesInfo, ...]:
     if not path.exists():
         raise InputError("The CT was not found.", "Check the name of the folder after --ct.")
     if path.is_dir():
-        return list_series(path)
-    if not is_dicom_file(path):
-        raise InputError(
-            "The CT is no DICOM series, so a DICOM SEG cannot refer to it.",
-            "Give the DICOM folder that the segmentation was made from, or export seg.nrrd.",
-        )
-    return series_of(path)
+        scan = scan_folder(path, recursive=True)
+        if scan.images or scan.damaged:
+            check_scan(scan)
+            return grouped(scan.images)
+    elif is_dicom_file(path):
+        return series_of(path)
+    raise InputError(
+        "The CT is no DICOM series, so a DICOM SEG cannot refer to it.",
+        "Give the DICOM folder that the segmentation was made from, or export seg.nrrd.",
+    )
 
 
 def _chosen(found: Sequence[SeriesInfo], wanted: str | None, series_hash: str) -> SeriesInfo:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from FractureSegmentationLib.backends.backend import Backend
 from FractureSegmentationLib.backends.catalogue import backend_named
 from FractureSegmentationLib.bones.cascade import COARSE_PATCH, FINE_PATCH, BoneStage
+from FractureSegmentationLib.bones.totalsegmentator import require_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import DamagedWeightsError, InputError
 from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
@@ -66,6 +67,21 @@ class ModelShelf:
             held = _load(folder, shipped_name)
             self._held[folder, shipped_name] = held
         return held
+
+
+def refuse_unavailable(settings: SegmentSettings) -> None:
+    """Refuse at once what this machine cannot run, before a large CT is read for nothing.
+
+    Raises:
+        InputError: there is no device of that name.
+        EnvironmentProblemError: weights, the device, or TotalSegmentator are missing.
+    """
+    from FractureSegmentationLib.inference.device import choose_device
+
+    weights_of(settings)
+    choose_device(settings.device)
+    if settings.bones == "totalsegmentator":
+        require_totalsegmentator()
 
 
 def weights_of(settings: SegmentSettings) -> tuple[Weights, ...]:

@@ -32,6 +32,7 @@ from FractureSegmentationLib.pipeline.models import (
     ModelShelf,
     Weights,
     load_fragment_model,
+    refuse_unavailable,
 )
 from FractureSegmentationLib.pipeline.output import write_result
 from FractureSegmentationLib.pipeline.result import Assembly, RunFacts, SegmentResult
@@ -86,6 +87,7 @@ def segment_case(
         FracSegError: as `segment_ct`, or the CT cannot be read or the result not be written.
     """
     progress = progress or Progress()
+    refuse_unavailable(request.settings)
     inputs = (request.ct, *request.other_inputs)
     with staged_folder(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
         begin = clock()

@@ -19,7 +19,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 PACKAGES = {"PySide6": "PySide6-Essentials", "slicer": "slicer-core"}
 MISSING = [name for module, name in PACKAGES.items() if importlib.util.find_spec(module) is None]
-REASON = f'not installed: {", ".join(MISSING)} (pip install "fracture-segmentation[slicer]")'
+REASON = f'not installed: {", ".join(MISSING)} (python -m pip install -e ".[slicer]")'
 
 
 class _Skipped(pytest.Module):

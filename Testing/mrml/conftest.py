@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from Testing.mrml.mrml_scene import SlicerScene
 
 HAS_SLICER = importlib.util.find_spec("slicer") is not None
-REASON = 'the package slicer-core is not installed (pip install "fracture-segmentation[slicer]")'
+REASON = 'the package slicer-core is not installed (python -m pip install -e ".[slicer]")'
 
 MakeCt = Callable[..., Any]
 MakeSegmentation = Callable[..., Any]

@@ -48,7 +48,8 @@ def fold_predictor(patient: str, *, device: str = "auto", folder: Path = FOLDS_F
     if not model.is_dir():
         raise MissingWeightsError(
             f"There are no weights that leave patient {patient} out.",
-            "Train them with `fracseg train --exclude-patient`.",
+            "Train them with `fracseg train --exclude-patient` and put the run's model folder at "
+            f"fracseg_training/models/fold_{patient}.",
         )
     _, network = load_model(model)
     return Predictor(network, window_plan(), device=device)

@@ -8,10 +8,25 @@ from pathlib import Path
 import click
 
 
+def _list_presets(ctx: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    from fracseg_training.train_config import PRESETS
+
+    if is_asked:
+        click.echo("\n".join(PRESETS))
+        ctx.exit()
+
+
 @click.command()
 @click.argument("cases_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("run_dir", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--list", "only_list", is_flag=True, help="List the presets and stop.")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_presets,
+    help="List the presets and stop.",
+)
 @click.option("--preset", multiple=True, help="Rows to train; all small ones unless named.")
 @click.option("--hold-out", required=False, help="Patient whose real bones are judged.")
 @click.option("--steps", default=1000, show_default=True, type=click.IntRange(1))
@@ -19,7 +34,6 @@ import click
 def ablate(
     cases_dir: Path,
     run_dir: Path,
-    only_list: bool,
     preset: tuple[str, ...],
     hold_out: str | None,
     steps: int,
@@ -28,9 +42,6 @@ def ablate(
     """Train each preset on the cases in CASES_DIR without one patient, and judge it on that one."""
     from fracseg_training.train_config import PRESETS
 
-    if only_list:
-        click.echo("\n".join(PRESETS))
-        return
     if hold_out is None:
         raise click.UsageError("name the patient to judge with --hold-out")
     rows = preset or tuple(name for name in PRESETS if name.startswith("small"))

@@ -39,7 +39,7 @@ def refuse_without_matplotlib() -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise EnvironmentProblemError(
             "A picture needs the package matplotlib, which is not installed.",
-            "Install it with: pip install 'fracture-segmentation[plots]'",
+            "Install it with: python -m pip install matplotlib",
         )
 
 

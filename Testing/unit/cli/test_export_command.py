@@ -101,7 +101,7 @@ def test_without_highdicom_its_installation_is_named_before_anything_is_read(
     assert run([*arguments, "--ct", str(tmp_path / "ct")]) == 4
     said = " ".join(capsys.readouterr().err.split())
     assert "highdicom, which is not installed" in said
-    assert "fracture-segmentation[dicom-seg]" in said
+    assert "pip install highdicom" in said
     assert not out.exists()
 
 
@@ -127,6 +127,21 @@ def test_what_cannot_be_done_is_said_in_one_sentence_and_leaves_nothing(
     assert "Traceback" not in printed.err
     assert "Jane" not in printed.err
     assert entries(tmp_path) == ["Jane Döe 1970"]
+
+
+def test_a_folder_without_dicom_is_refused_as_ground_of_a_dicom_seg(
+    labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("highdicom")
+    empty = tmp_path / "no dicom"
+    empty.mkdir()
+    arguments = ["export", str(labels), str(tmp_path / "out"), "--numbering", "none"]
+
+    assert run([*arguments, "--format", "dicom-seg", "--ct", str(empty)]) == 2
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no DICOM series" in said
+    assert "Give the DICOM folder that the segmentation was made from" in said
 
 
 def test_labels_of_unknown_meaning_ask_for_a_numbering(

@@ -52,6 +52,24 @@ def test_a_case_is_segmented_and_told_in_words(
     assert "Jane" not in json.dumps(report, ensure_ascii=False)
 
 
+@pytest.mark.parametrize(
+    ("impossible", "status"),
+    [(["--device", "cuda:99"], 4), (["--model", "nowhere"], 4), (["--device", "toaster"], 2)],
+)
+def test_what_cannot_run_here_is_refused_before_the_ct_is_read(
+    arguments: list[str],
+    impossible: list[str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reading(*_: object, **__: object) -> None:
+        raise AssertionError("the CT was read")
+
+    monkeypatch.setattr("FractureSegmentationLib.pipeline.segment.read_ct", reading)
+
+    assert run([*arguments, *impossible]) == status
+
+
 def test_the_same_run_twice_gives_the_same_labels(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,7 +90,8 @@ def test_the_same_run_twice_gives_the_same_labels(
         (["--device", "toaster"], 2, "no device called"),
         (["--model", "nowhere"], 4, "model"),
         (["--bones", "auto", "--bones-model", "nowhere"], 4, "no readable model.json"),
-        (["--bones", "nowhere.nii.gz"], 2, "label file was not found"),
+        (["--bones", "nowhere.nii.gz"], 2, "names neither a label file"),
+        (["--bones", "thresh"], 2, "auto, threshold, totalsegmentator"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence_and_leaves_nothing(
