@@ -32,6 +32,10 @@ class RecoveryConfig:
             one of the two voxels of each face.
         interface_reach_mm: how far around an interface the reported mean contact is taken.
         deep_boundary_mm: boundary further than this from the surface is taken for a crack.
+        marrow_depth_mm: bone further than this from the surface is marrow, in which a fracture
+            shows little: blood and marrow look alike in CT.
+        marrow_weight: what an interface in marrow counts for when its support is judged, as a
+            factor on its area.
         merge_support: neighbours are merged when less than this share of their interface is
             supported by contact; holds for large fragments.
         merge_support_small: the same for small ones, which must be better supported.
@@ -58,6 +62,8 @@ class RecoveryConfig:
     support_reach_mm: float = 0.0
     interface_reach_mm: float = 1.5
     deep_boundary_mm: float = 3.0
+    marrow_depth_mm: float = 5.0
+    marrow_weight: float = 0.3
     merge_support: float = 0.35
     merge_support_small: float = 0.9
     small_mm3: float = 3_000.0
@@ -73,7 +79,7 @@ class RecoveryConfig:
         levels = self.levels_mm
         if not levels or min(levels) < 0.0 or list(levels) != sorted(set(levels), reverse=True):
             raise ValueError(f"levels_mm must fall strictly and be >= 0, got {levels}")
-        for name in ("contact_level", "merge_support", "merge_support_small"):
+        for name in ("contact_level", "marrow_weight", "merge_support", "merge_support_small"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         for name in _NOT_NEGATIVE:
@@ -116,6 +122,7 @@ _NOT_NEGATIVE = (
     "support_reach_mm",
     "interface_reach_mm",
     "deep_boundary_mm",
+    "marrow_depth_mm",
     "min_neck",
     "min_fragment_mm3",
     "min_piece_mm3",

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from FractureSegmentationLib.instances.depth import distance_to_mm
 from FractureSegmentationLib.instances.windows import window_minimum
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
 
@@ -98,6 +99,18 @@ class Evidence:
         """Where contact is the likeliest class; ties go to contact, which only ever separates."""
         mask: MaskArray = self.likeliest == _CONTACT
         return mask
+
+    def say(self, marrow_depth_mm: float, marrow_weight: float) -> Probability:
+        """(K, J, I) how much each voxel has to say on whether two fragments part there.
+
+        That is how surely it is bone; less in the marrow, further than `marrow_depth_mm` from the
+        bone's surface.
+        """
+        reach_mm = marrow_depth_mm + max(self.spacing_mm)
+        outside = np.pad(~self.bone, 1, constant_values=True)
+        depth_mm = distance_to_mm(outside, self.spacing_mm, reach_mm)[1:-1, 1:-1, 1:-1]
+        factor = np.where(depth_mm > marrow_depth_mm, np.float32(marrow_weight), np.float32(1.0))
+        return self.foreground * factor
 
     def separation(self, deep_boundary_mm: float) -> Probability:
         """(K, J, I) probability that two fragments meet here.

@@ -73,7 +73,7 @@ def _recover_paper(evidence: Evidence, config: RecoveryConfig) -> Recovery:
     regions = grow_nearest(paper_seeds(evidence, config), evidence.bone, evidence.spacing_mm)
     if not regions.any():
         regions = evidence.bone.astype(np.uint32)
-    return _finished(evidence, evidence.contact, regions, (), config)
+    return _finished(evidence, evidence.contact, evidence.foreground, regions, (), config)
 
 
 def _recover_hierarchical(evidence: Evidence, config: RecoveryConfig) -> Recovery:
@@ -82,9 +82,10 @@ def _recover_hierarchical(evidence: Evidence, config: RecoveryConfig) -> Recover
     grown = grow_geodesic(hierarchical_seeds(evidence, config), bone, slowness, spacing_mm)
     regions = label_unreached(grown, bone, spacing_mm)
     separation = _near_maximum(evidence, config)
-    regions, crumbs = _merged(evidence, separation, regions, config)
+    say = evidence.say(config.marrow_depth_mm, config.marrow_weight)
+    regions, crumbs = _merged(evidence, separation, say, regions, config)
     regions, joined = join_small_pieces(regions, spacing_mm, config.min_piece_mm3)
-    return _finished(evidence, separation, regions, crumbs + joined, config)
+    return _finished(evidence, separation, say, regions, crumbs + joined, config)
 
 
 def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
@@ -95,10 +96,14 @@ def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
 
 
 def _merged(
-    evidence: Evidence, separation: Probability, regions: _Regions, config: RecoveryConfig
+    evidence: Evidence,
+    separation: Probability,
+    say: Probability,
+    regions: _Regions,
+    config: RecoveryConfig,
 ) -> tuple[_Regions, tuple[JoinedPiece, ...]]:
     """Merge by evidence, then join touching crumbs; `into` is a label of the returned array."""
-    partings = touches(regions, separation, evidence.foreground, evidence.spacing_mm)
+    partings = touches(regions, separation, say, evidence.spacing_mm)
     sizes = np.bincount(regions.ravel())
     graph = RegionGraph(
         {label: float(sizes[label]) * evidence.voxel_mm3 for label in range(1, sizes.size)},
@@ -126,6 +131,7 @@ def _merged(
 def _finished(
     evidence: Evidence,
     separation: Probability,
+    say: Probability,
     regions: _Regions,
     joined: tuple[JoinedPiece, ...],
     config: RecoveryConfig,
@@ -139,7 +145,7 @@ def _finished(
             labels,
             separation,
             evidence.contact,
-            evidence.foreground,
+            say,
             evidence.spacing_mm,
             config.interface_reach_mm,
         ),

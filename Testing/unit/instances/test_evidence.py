@@ -50,6 +50,23 @@ def test_deep_boundary_separates_and_shell_does_not() -> None:
     assert separation[7, 7, 0] == 0.0
 
 
+def test_marrow_has_less_to_say_than_bone_near_the_surface() -> None:
+    """A block of 15³ that is bone for 0.8: beyond 5 mm from its surface lies marrow.
+
+    The centre of a voxel lies 1 mm from the first centre outside for the outermost voxel.
+    """
+    bone = np.ones((15, 15, 15), bool)
+    interior = np.full(bone.shape, 0.8, np.float32)
+    nothing = np.zeros(bone.shape)
+
+    said = Evidence.of(nothing, interior, nothing, bone, MM).say(5.0, 0.25)
+
+    assert said[7, 7, 0] == pytest.approx(0.8)
+    assert said[7, 7, 4] == pytest.approx(0.8)
+    assert said[7, 7, 5] == pytest.approx(0.2)
+    assert said[7, 7, 7] == pytest.approx(0.2)
+
+
 def test_grids_that_differ_and_masks_that_are_not_boolean_are_refused() -> None:
     one = np.zeros((2, 2, 2), np.float32)
     with pytest.raises(ValueError, match="boolean"):
