@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fracseg_training.cascade.sources import read_bare_bones, read_bare_fragments
 from fracseg_training.cases import SUFFIX, CaseInfo, make_case, save_case
 from fracseg_training.prepare import WORKING_SPACING_MM, numbered_from_one
+from fracseg_training.prepare_sources import anatomy_of
 from fracseg_training.simulate.truth_case import TruthCase
+from fracseg_training.synthesis.embed import Surroundings, embed_real_bones
+from fracseg_training.synthesis.fracture_ct import FracturedPelvisConfig, fractured_pelvis
+from fracseg_training.synthesis.label_map import read_label_map
 from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.config import SegmentSettings
+from FractureSegmentationLib.errors import NoBoneError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.pipeline.bones import find_bones
 from FractureSegmentationLib.pipeline.fragments import GROWTH_MM, others_of, reach_of
@@ -48,10 +54,7 @@ def add_broken_ct(out: Path, labels: Path, names: Path, number: int, seed: int) 
         number: which of the CTs that can be made from it.
         seed: of the body, its fractures and the scanner.
     """
-    from fracseg_training.synthesis.fracture_ct import FracturedPelvisConfig, fractured_pelvis
-    from fracseg_training.synthesis.label_map import read_label_map
-
-    anatomy = labels.name.split("_")[0]
+    anatomy = anatomy_of(labels)
     name = f"found_{anatomy}_{number}"
     if _is_there(out, name):
         return 0
@@ -63,22 +66,8 @@ def add_broken_ct(out: Path, labels: Path, names: Path, number: int, seed: int) 
     )
     body = read_label_map(labels, names)
     made = fractured_pelvis(body.labels, body.names, body.spacing_mm, rng, config)
-    known = TruthCase(
-        hu=made.hu,
-        bones=made.bones,
-        fragments=made.fragments,
-        geometry=_straight(made.hu, made.spacing_mm),
-    )
-    info = CaseInfo(
-        name=name,
-        patient=anatomy,
-        bone="",
-        source="label map",
-        is_simulated=True,
-        spacing_mm=WORKING_SPACING_MM,
-        seed=seed,
-    )
-    return _save(out, found_cases(known, info))
+    info = _info(name, anatomy, "label map", seed)
+    return _save(out, _known(made.hu, made.bones, made.fragments, made.spacing_mm), info)
 
 
 def add_embedded_patient(
@@ -94,10 +83,6 @@ def add_embedded_patient(
         number: which of the bodies that can be made around the bones.
         seed: of the body and the scanner.
     """
-    from fracseg_training.cascade.sources import read_bare_bones, read_bare_fragments
-    from fracseg_training.synthesis.embed import Surroundings, embed_real_bones
-    from fracseg_training.synthesis.label_map import read_label_map
-
     name = f"found_real_{folder.name}_{number}"
     if _is_there(out, name):
         return 0
@@ -106,22 +91,9 @@ def add_embedded_patient(
     fragments = read_bare_fragments(folder / "fragments.nii.gz", folder / "bones.nii.gz", bare)
     around = Surroundings()
     made = embed_real_bones(bare, read_label_map(labels, names), rng, surroundings=around)
-    known = TruthCase(
-        hu=made.hu,
-        bones=made.bones,
-        fragments=np.pad(fragments, around.voxels(bare.spacing_mm)),
-        geometry=_straight(made.hu, made.spacing_mm),
-    )
-    info = CaseInfo(
-        name=name,
-        patient=folder.name,
-        bone="",
-        source="real",
-        is_simulated=False,
-        spacing_mm=WORKING_SPACING_MM,
-        seed=seed,
-    )
-    return _save(out, found_cases(known, info))
+    fragments = np.pad(fragments, around.voxels(bare.spacing_mm))
+    info = _info(name, folder.name, "real", seed)
+    return _save(out, _known(made.hu, made.bones, fragments, made.spacing_mm), info)
 
 
 def found_cases(known: TruthCase, info: CaseInfo) -> Iterator[Case]:
@@ -157,18 +129,39 @@ def _truth_in(crop: BoneCrop, known: TruthCase) -> LabelArray:
     return nearest_labels(LabelVolume(voxels=inside, geometry=crop.native), crop.working).voxels
 
 
-def _straight(hu: HuArray, spacing_mm: Spacing) -> Geometry:
+def _known(hu: HuArray, bones: LabelArray, fragments: LabelArray, spacing_mm: Spacing) -> TruthCase:
     k, j, i = hu.shape
-    return Geometry(shape=(k, j, i), spacing_mm=spacing_mm)
+    return TruthCase(
+        hu=np.asarray(hu, np.int16),
+        bones=np.asarray(bones, np.uint8),
+        fragments=np.asarray(fragments, np.uint16),
+        geometry=Geometry(shape=(k, j, i), spacing_mm=spacing_mm),
+    )
+
+
+def _info(name: str, patient: str, source: str, seed: int) -> CaseInfo:
+    """What the cases of a CT share; which bone it is follows."""
+    return CaseInfo(
+        name=name,
+        patient=patient,
+        bone="",
+        source=source,
+        is_simulated=source != "real",
+        spacing_mm=WORKING_SPACING_MM,
+        seed=seed,
+    )
 
 
 def _is_there(out: Path, name: str) -> bool:
     return any(out.glob(f"{name}_*{SUFFIX}"))
 
 
-def _save(out: Path, cases: Iterator[Case]) -> int:
-    """Save all cases of a CT once all are made, so that few or none are there."""
-    made = list(cases)
+def _save(out: Path, known: TruthCase, info: CaseInfo) -> int:
+    """Save the cases of a CT once all are made; none where the networks find no bone."""
+    try:
+        made = list(found_cases(known, info))
+    except NoBoneError:
+        return 0
     for case in made:
         save_case(out, case)
     return len(made)

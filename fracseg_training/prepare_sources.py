@@ -62,7 +62,7 @@ def add_label_map_ct(
         per_bone: simulations on each bone.
         seed: of the synthesis and the simulations.
     """
-    anatomy = _anatomy(labels)
+    anatomy = anatomy_of(labels)
     if _has_all(out, f"{anatomy}_{number}", per_bone, bones=5):
         return 0
     return _simulate(
@@ -84,7 +84,7 @@ def label_map_bones(labels: Path, names: Path, number: int, seed: int) -> Iterat
     from fracseg_training.synthesis.deform import DeformConfig, deform_body
     from fracseg_training.synthesis.label_map import read_label_map
 
-    anatomy = _anatomy(labels)
+    anatomy = anatomy_of(labels)
     rng = np.random.default_rng([seed, number, zlib.crc32(anatomy.encode())])
     body = read_label_map(labels, names)
     around = box_around(body.bones() > 0, body.spacing_mm, _MARGIN_MM)
@@ -113,7 +113,8 @@ def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
     return _simulate(out, ground, per_bone, seed + 1000 * number)
 
 
-def _anatomy(labels: Path) -> str:
+def anatomy_of(labels: Path) -> str:
+    """The patient that a label map stands for: its file name up to the first underscore."""
     return labels.name.split("_")[0]
 
 

@@ -26,7 +26,7 @@ class Touch:
     Attributes:
         face_mm2: area of the voxel faces between them.
         contact_mm2: the part of it where separation has probability one half or more.
-        area_mm2: the area weighted by how surely each face is between bone and bone.
+        area_mm2: the area weighted by how much its voxels count, see `touches`.
         supported_mm2: weighted area times the separation probability beside each face.
     """
 
@@ -65,7 +65,7 @@ def touches(
     Args:
         regions: (K, J, I) labels, 0 = background.
         separation: (K, J, I) how likely fragments part beside the voxel, 0 to 1.
-        weight: (K, J, I) probability that the voxel is bone at all, 0 to 1.
+        weight: (K, J, I) how much a voxel counts, 0 to 1: how surely it is bone, less in marrow.
         spacing_mm: voxel size along (k, j, i), in mm.
     """
     box = _box_of_partings(regions)

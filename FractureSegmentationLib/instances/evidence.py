@@ -100,8 +100,8 @@ class Evidence:
         mask: MaskArray = self.likeliest == _CONTACT
         return mask
 
-    def say(self, marrow_depth_mm: float, marrow_weight: float) -> Probability:
-        """(K, J, I) how much each voxel has to say on whether two fragments part there.
+    def weight(self, marrow_depth_mm: float, marrow_weight: float) -> Probability:
+        """(K, J, I) how much each voxel counts where it is judged whether two fragments part.
 
         That is how surely it is bone; less in the marrow, further than `marrow_depth_mm` from the
         bone's surface.

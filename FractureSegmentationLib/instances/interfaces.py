@@ -18,7 +18,7 @@ def describe_interfaces(
     labels: LabelArray,
     separation: FloatArray,
     contact: FloatArray,
-    say: FloatArray,
+    weight: FloatArray,
     spacing_mm: Spacing,
     reach_mm: float,
 ) -> tuple[Interface, ...]:
@@ -28,13 +28,13 @@ def describe_interfaces(
         labels: (K, J, I) fragments 1..n of one bone, 0 outside.
         separation: (K, J, I) separation probability close to each voxel.
         contact: (K, J, I) contact probability.
-        say: (K, J, I) how much a voxel has to say on it, 0 to 1, see `Evidence.say`.
+        weight: (K, J, I) how much a voxel counts, 0 to 1, see `Evidence.weight`.
         spacing_mm: voxel size along (k, j, i), in mm.
         reach_mm: what counts as close to an interface.
     """
     if int(labels.max(initial=0)) < 2:
         return ()
-    partings = touches(labels, separation, say, spacing_mm)
+    partings = touches(labels, separation, weight, spacing_mm)
     sizes_mm3 = np.bincount(labels[labels != 0]) * float(np.prod(spacing_mm))
     boxes = find_objects(labels)
     margin = int(reach_mm / min(spacing_mm)) + 2

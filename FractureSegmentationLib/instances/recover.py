@@ -82,10 +82,10 @@ def _recover_hierarchical(evidence: Evidence, config: RecoveryConfig) -> Recover
     grown = grow_geodesic(hierarchical_seeds(evidence, config), bone, slowness, spacing_mm)
     regions = label_unreached(grown, bone, spacing_mm)
     separation = _near_maximum(evidence, config)
-    say = evidence.say(config.marrow_depth_mm, config.marrow_weight)
-    regions, crumbs = _merged(evidence, separation, say, regions, config)
+    weight = evidence.weight(config.marrow_depth_mm, config.marrow_weight)
+    regions, crumbs = _merged(evidence, separation, weight, regions, config)
     regions, joined = join_small_pieces(regions, spacing_mm, config.min_piece_mm3)
-    return _finished(evidence, separation, say, regions, crumbs + joined, config)
+    return _finished(evidence, separation, weight, regions, crumbs + joined, config)
 
 
 def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
@@ -98,12 +98,12 @@ def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
 def _merged(
     evidence: Evidence,
     separation: Probability,
-    say: Probability,
+    weight: Probability,
     regions: _Regions,
     config: RecoveryConfig,
 ) -> tuple[_Regions, tuple[JoinedPiece, ...]]:
     """Merge by evidence, then join touching crumbs; `into` is a label of the returned array."""
-    partings = touches(regions, separation, say, evidence.spacing_mm)
+    partings = touches(regions, separation, weight, evidence.spacing_mm)
     sizes = np.bincount(regions.ravel())
     graph = RegionGraph(
         {label: float(sizes[label]) * evidence.voxel_mm3 for label in range(1, sizes.size)},
@@ -131,7 +131,7 @@ def _merged(
 def _finished(
     evidence: Evidence,
     separation: Probability,
-    say: Probability,
+    weight: Probability,
     regions: _Regions,
     joined: tuple[JoinedPiece, ...],
     config: RecoveryConfig,
@@ -145,7 +145,7 @@ def _finished(
             labels,
             separation,
             evidence.contact,
-            say,
+            weight,
             evidence.spacing_mm,
             config.interface_reach_mm,
         ),

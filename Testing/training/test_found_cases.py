@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
+from click.testing import CliRunner
 from phantom_cases import a_case
 from scipy.ndimage import binary_dilation
+from small_bodies import a_small_body
 
+from fracseg_training import prepare_found
 from fracseg_training.augment import AugmentConfig
-from fracseg_training.cases import Case, CaseInfo, load_case, save_case
+from fracseg_training.cases import Case, CaseInfo, load_case, load_cases, save_case
+from fracseg_training.commands.prepare import prepare
 from fracseg_training.patches import PatchConfig, PatchSource
 from fracseg_training.phantoms.fractured import fractured_pelvis_phantom
 from fracseg_training.prepare_found import found_cases
 from fracseg_training.sampler import BalancedSampler, SamplerConfig
+from fracseg_training.synthesis import fracture_ct
+from fracseg_training.synthesis.fracture_ct import FracturedCt
+from FractureSegmentationLib.errors import NoBoneError
+from FractureSegmentationLib.pipeline.bones import FoundBones
+from FractureSegmentationLib.volume import LabelVolume, Volume
 
 STILL = AugmentConfig(
     rotation_deg=0.0,
@@ -143,3 +155,71 @@ def test_sampling_without_found_bones_is_what_it_was() -> None:
     ]
 
     assert draws[0] == draws[1]
+
+
+def write_label_map(folder: Path) -> tuple[Path, Path]:
+    """The small body as a label map and its names, on disk."""
+    body = a_small_body()
+    image = sitk.GetImageFromArray(body.labels)
+    image.SetSpacing(body.spacing_mm[::-1])
+    labels, names = folder / "body_labels.nii.gz", folder / "names.json"
+    sitk.WriteImage(image, str(labels))
+    names.write_text(json.dumps({str(value): name for value, name in body.names.items()}))
+    return labels, names
+
+
+def test_prepare_makes_found_cases_of_a_label_map_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the true bones in place of the networks', which do not know bodies of ellipsoids."""
+    made: list[FracturedCt] = []
+
+    def kept(*arguments: Any) -> FracturedCt:
+        made.append(fracture_ct.fractured_pelvis(*arguments))
+        return made[-1]
+
+    def true_bones(ct: Volume, *_: object) -> FoundBones:
+        bones = LabelVolume(voxels=made[-1].bones, geometry=ct.geometry)
+        return FoundBones(bones=bones, are_exact=False)
+
+    monkeypatch.setattr(prepare_found, "_SLICE_MM", (3.0, 3.0))
+    monkeypatch.setattr(prepare_found, "_PIXEL_MM", (3.0, 3.0))
+    monkeypatch.setattr(prepare_found, "fractured_pelvis", kept)
+    monkeypatch.setattr(prepare_found, "find_bones", true_bones)
+    out = tmp_path / "cases"
+    arguments = [str(out), "--label-map", *map(str, write_label_map(tmp_path))]
+    arguments += ["--label-map-cts", "0", "--found-cts", "1", "--seed", "3"]
+
+    first = CliRunner().invoke(prepare, arguments, catch_exceptions=False)
+    again = CliRunner().invoke(prepare, arguments, catch_exceptions=False)
+
+    cases = load_cases(out)
+    assert first.output == f"{len(cases)} cases made\n"
+    assert again.output == "0 cases made\n"
+    assert {case.info.patient for case in cases} == {"body"}
+    assert all(case.found is not None and case.info.is_simulated for case in cases)
+    # Two to four bones are broken, and with the true bones every fragment lies in its mask.
+    assert 2 <= sum(case.fragments.max() > 1 for case in cases) <= 4
+    for case in cases:
+        assert case.found is not None
+        assert (case.found & (case.fragments > 0)).sum() > 0.97 * (case.fragments > 0).sum()
+
+
+def test_a_ct_in_which_no_bone_is_found_gives_no_case_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object) -> FoundBones:
+        raise NoBoneError("None was found.", "Check the series.")
+
+    monkeypatch.setattr(prepare_found, "_SLICE_MM", (3.0, 3.0))
+    monkeypatch.setattr(prepare_found, "_PIXEL_MM", (3.0, 3.0))
+    monkeypatch.setattr(prepare_found, "find_bones", nothing)
+
+    assert prepare_found.add_broken_ct(tmp_path / "out", *write_label_map(tmp_path), 0, 3) == 0
+
+
+def test_bodies_around_patients_need_a_label_map(tmp_path: Path) -> None:
+    asked = CliRunner().invoke(prepare, [str(tmp_path / "out"), "--found-bodies", "1"])
+
+    assert asked.exit_code == 2
+    assert "needs a label map" in asked.output

@@ -59,7 +59,7 @@ def test_marrow_has_less_to_say_than_bone_near_the_surface() -> None:
     interior = np.full(bone.shape, 0.8, np.float32)
     nothing = np.zeros(bone.shape)
 
-    said = Evidence.of(nothing, interior, nothing, bone, MM).say(5.0, 0.25)
+    said = Evidence.of(nothing, interior, nothing, bone, MM).weight(5.0, 0.25)
 
     assert said[7, 7, 0] == pytest.approx(0.8)
     assert said[7, 7, 4] == pytest.approx(0.8)
