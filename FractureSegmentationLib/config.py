@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
-from FractureSegmentationLib.backends.catalogue import backend_named
 from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.methods.catalogue import backend_named
 from FractureSegmentationLib.volume import LabelVolume
 
 BoneFinder = Literal["auto", "threshold", "totalsegmentator"]

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.inference.intensity import CtNormalisation
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.networks.config import TPCNetConfig
 from FractureSegmentationLib.networks.model_spec import ModelSpec
 from FractureSegmentationLib.networks.tpc_net import TPCNet
 from FractureSegmentationLib.networks.weights import save_model
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.representations import bicm
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
 TINY = TPCNetConfig(

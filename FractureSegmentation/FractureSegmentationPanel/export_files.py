@@ -42,9 +42,9 @@ def write_formats(
     """
     from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
     from FractureSegmentationLib.io.scratch import scratch_folder
-    from FractureSegmentationLib.io.seg_nrrd import write_seg_nrrd
     from FractureSegmentationLib.mrml.segmentation import fragments_of
     from FractureSegmentationLib.progress import Progress
+    from FractureSegmentationLib.results.seg_nrrd import write_seg_nrrd
 
     fragments = fragments_of(segmentation)
     warnings: list[str] = []
@@ -120,8 +120,8 @@ def _segments(segmentation: Any, fragments: Any) -> Iterator[Any]:
 
 def _tags(segment: Any) -> dict[str, str]:
     from FractureSegmentationLib.anatomy.naming import fragment_segment
-    from FractureSegmentationLib.export.reviewed import ACCEPTED
     from FractureSegmentationLib.mrml.tags import CONFIDENCE, meant_by, tag_of
+    from FractureSegmentationLib.results.reviewed import ACCEPTED
 
     # The tags that a file of ours has, not those with which the scene keeps house.
     _, bone, index = meant_by(segment)

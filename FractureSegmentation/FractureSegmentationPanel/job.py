@@ -10,7 +10,7 @@ from typing import Any
 import qt
 import slicer
 
-from FractureSegmentationLib.cli.protocol import CANCEL_LINE
+from FractureSegmentationLib.protocol import CANCEL_LINE
 from FractureSegmentationPanel import job_outcome
 from FractureSegmentationPanel.job_command import child_environment
 from FractureSegmentationPanel.job_events import ChildReader

@@ -1,6 +1,6 @@
 """What a child process tells, read without Qt.
 
-The protocol is that of `FractureSegmentationLib/cli/protocol.py`. Whatever else a child writes (its
+The protocol is that of `FractureSegmentationLib/protocol.py`. Whatever else a child writes (its
 packages print what they like, in any encoding, in parts of lines) becomes log text.
 """
 

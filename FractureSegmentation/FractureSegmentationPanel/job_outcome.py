@@ -18,7 +18,7 @@ class Outcome:
 
     Attributes:
         kind: done, cancelled or failed.
-        result: the payload of the result event (see `FractureSegmentationLib/cli/protocol.py`);
+        result: the payload of the result event (see `FractureSegmentationLib/protocol.py`);
             None unless done.
         code: "" when done. What the child told (bad_input, no_bone, environment, missing_weights,
             damaged_weights, cancelled, failed), or: already_running, failed_to_start, crashed,

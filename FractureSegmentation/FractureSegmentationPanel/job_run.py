@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from FractureSegmentationLib.cli.protocol import VERSION
+from FractureSegmentationLib.protocol import VERSION
 from FractureSegmentationPanel import job_outcome
 from FractureSegmentationPanel.job_events import ChildReader, ProgressTold
 from FractureSegmentationPanel.job_folder import JobFolder

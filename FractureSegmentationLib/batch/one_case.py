@@ -24,10 +24,10 @@ from FractureSegmentationLib.errors import (
 )
 from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
 from FractureSegmentationLib.io.read import read_labels
-from FractureSegmentationLib.io.report import read_report
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
 from FractureSegmentationLib.pipeline.models import ModelShelf, weights_of
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.report import read_report
 
 Clock = Callable[[], float]
 Status = Literal["waiting", "done", "failed"]

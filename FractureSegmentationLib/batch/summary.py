@@ -18,7 +18,7 @@ from FractureSegmentationLib.batch.one_case import CaseRecord
 from FractureSegmentationLib.errors import EnvironmentProblemError, OutputExistsError
 from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY, SCHEMA_PREFIX
 from FractureSegmentationLib.io.json_object import read_json_object
-from FractureSegmentationLib.io.report import DISCLAIMER
+from FractureSegmentationLib.results.report import DISCLAIMER
 
 TABLE_NAME, JSON_NAME = "summary.csv", "summary.json"
 SCHEMA = f"{SCHEMA_PREFIX}-summary/1"

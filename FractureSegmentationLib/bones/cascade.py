@@ -11,19 +11,19 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.bones.clean import clean_bones
+from FractureSegmentationLib.bones.crop import padded_box
 from FractureSegmentationLib.bones.sides import assign_sides, likeliest_bones
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.errors import NoBoneError
+from FractureSegmentationLib.inference.intensity import CtNormalisation, normalise
 from FractureSegmentationLib.inference.windows import WindowPlan
-from FractureSegmentationLib.instances.depth import distance_to_mm
-from FractureSegmentationLib.preprocessing.crop import padded_box
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation, normalise
-from FractureSegmentationLib.preprocessing.orient import canonical_order
-from FractureSegmentationLib.preprocessing.resample import nearest_labels, resample_volume
-from FractureSegmentationLib.preprocessing.upsample import classes_to_grid
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import Shape, Spacing
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.orient import canonical_order
+from FractureSegmentationLib.voxels.resample import nearest_labels, resample_volume
+from FractureSegmentationLib.voxels.upsample import classes_to_grid
 
 if TYPE_CHECKING:
     from torch import nn

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from FractureSegmentationLib.instances.depth import distance_to_mm
 from FractureSegmentationLib.types import MaskArray, Spacing
+from FractureSegmentationLib.voxels.distance import distance_to_mm
 
 
 def grow_bone(

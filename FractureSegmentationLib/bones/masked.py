@@ -6,11 +6,11 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
-from FractureSegmentationLib.preprocessing.crop import padded_box
-from FractureSegmentationLib.preprocessing.upsample import fill_from_nearest
+from FractureSegmentationLib.bones.crop import padded_box
 from FractureSegmentationLib.types import MaskArray
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.upsample import fill_from_nearest
 
 _REACH_MM = 6.0
 

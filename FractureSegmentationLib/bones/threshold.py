@@ -16,12 +16,12 @@ from scipy.ndimage import binary_closing, binary_fill_holes, find_objects, water
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.errors import NoBoneError
-from FractureSegmentationLib.instances.depth import distance_to_mm
-from FractureSegmentationLib.preprocessing.orient import canonical_order
-from FractureSegmentationLib.preprocessing.resample import resample_mask, resample_volume
-from FractureSegmentationLib.preprocessing.upsample import labels_to_grid
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.orient import canonical_order
+from FractureSegmentationLib.voxels.resample import resample_mask, resample_volume
+from FractureSegmentationLib.voxels.upsample import labels_to_grid
 
 BONE_HU = 180.0
 _SPACING_MM: Spacing = (2.0, 2.0, 2.0)

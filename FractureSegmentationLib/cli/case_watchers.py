@@ -1,6 +1,6 @@
 """How a list that is worked through is told: as JSON events, in a terminal, or not at all.
 
-With `--progress json` a list adds to the protocol (`cli/protocol.py`, same version):
+With `--progress json` a list adds to the protocol (`protocol.py`, same version):
 
     case_started   {"case", "number", "count"}            `--list` only; number 1 = first case
     progress, log, warning                                `--list` only: as for one CT, and "case";
@@ -22,10 +22,10 @@ from typing import Any
 
 import click
 
+from FractureSegmentationLib import protocol
 from FractureSegmentationLib.batch.ledger import Watcher
 from FractureSegmentationLib.batch.one_case import CaseRecord
 from FractureSegmentationLib.batch.summary import record_entry
-from FractureSegmentationLib.cli import protocol
 from FractureSegmentationLib.cli.bar import TerminalBar
 from FractureSegmentationLib.progress import Event
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
-from FractureSegmentationLib.backends.catalogue import BACKENDS
-from FractureSegmentationLib.io.report import geometry_entry
 from FractureSegmentationLib.io.survey import survey
+from FractureSegmentationLib.methods.catalogue import BACKENDS
+from FractureSegmentationLib.results.report import geometry_entry
 
 if TYPE_CHECKING:
     from FractureSegmentationLib.geometry import Geometry

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from FractureSegmentationLib.cli import protocol
+from FractureSegmentationLib import protocol
 from FractureSegmentationLib.cli.stop import Stopper, stopped_by_signals, watch_stream
 from FractureSegmentationLib.errors import FracSegError, RunCancelledError, as_problem
 from FractureSegmentationLib.progress import CancelToken

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from FractureSegmentationLib.cli import protocol
+from FractureSegmentationLib import protocol
 from FractureSegmentationLib.cli.bar import TerminalBar
 from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
 from FractureSegmentationLib.cli.settings_options import AskedSettings, with_settings
@@ -72,7 +72,7 @@ def _segment_one(ct: Path, out: Path, asked: AskedSettings) -> int:
         result = segment_case(_request(ct, out, asked), progress)
         seconds = time.monotonic() - begin
         if asked.progress == "json":
-            return lambda: protocol.send(protocol.result_event(result))
+            return lambda: protocol.send(protocol.result_event(result.summary()))
         return lambda: _tell(result, out, seconds)
 
     frame = RunFrame(

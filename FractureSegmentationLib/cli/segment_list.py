@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from FractureSegmentationLib import protocol
 from FractureSegmentationLib.batch.case_list import read_case_list
 from FractureSegmentationLib.batch.jobs import ListConfig, case_jobs, inputs_of
 from FractureSegmentationLib.batch.ledger import Ledger
 from FractureSegmentationLib.batch.summary import TABLE_NAME, counts_of, prepare_folder
-from FractureSegmentationLib.cli import protocol
 from FractureSegmentationLib.cli.case_watchers import watcher_of
 from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
 from FractureSegmentationLib.cli.settings_options import AskedSettings

@@ -12,8 +12,8 @@ import click
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
-from FractureSegmentationLib.backends.catalogue import BACKENDS
 from FractureSegmentationLib.config import BoneFinder, PrecisionChoice, SegmentSettings
+from FractureSegmentationLib.methods.catalogue import BACKENDS
 from FractureSegmentationLib.volume import LabelVolume
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from FractureSegmentationLib.cli.protocol import CANCEL_LINE
 from FractureSegmentationLib.io.leftovers import remove_working_folders
 from FractureSegmentationLib.io.scratch import remove_scratch
 from FractureSegmentationLib.progress import CancelToken
+from FractureSegmentationLib.protocol import CANCEL_LINE
 
 PATIENCE_SECONDS = 1.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -8,8 +8,8 @@ from FractureSegmentationLib.editing.edit import Edit, make_edit
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.editing.points import REACH_MM, nearest_voxel
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.instances.components import label_components
 from FractureSegmentationLib.types import PointLps
+from FractureSegmentationLib.voxels.components import label_components
 
 
 def assign_piece(

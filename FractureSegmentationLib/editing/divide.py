@@ -18,9 +18,9 @@ from FractureSegmentationLib.editing.leads import LeadConfig, led_pieces
 from FractureSegmentationLib.editing.mend import mended
 from FractureSegmentationLib.editing.pieces import join_unreached
 from FractureSegmentationLib.editing.regions import CutSupport, joined_regions, sure_regions
-from FractureSegmentationLib.instances.grow import grow_geodesic
-from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.geodesic import grow_geodesic
+from FractureSegmentationLib.voxels.windows import another_label_near
 
 _Labels = npt.NDArray[np.uint32]
 _Seeds = tuple[tuple[tuple[int, int, int], ...], ...]

@@ -9,10 +9,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box, box_within, union_box
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments, record_of
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.types import Box, LabelArray
+from FractureSegmentationLib.voxels.boxes import bounding_box, box_within, union_box
 
 Labels = npt.NDArray[np.uint16]
 

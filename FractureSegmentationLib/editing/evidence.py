@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.instances.windows import window_maximum, window_minimum
 from FractureSegmentationLib.types import MaskArray, Spacing
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.windows import window_maximum, window_minimum
 
 _CERTAIN = 255.0
 _LIKELY = 0.5

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.grow import arrival_times
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.geodesic import arrival_times
 
 _LEADS = 400
 """How many leads are compared per piece."""

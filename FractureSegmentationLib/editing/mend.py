@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.grow import arrival_times
 from FractureSegmentationLib.types import FloatArray, Spacing
+from FractureSegmentationLib.voxels.geodesic import arrival_times
 
 _OVERREACH = 1.5
 """How far the surroundings of a point reach, as a share of the way back to its own piece."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from FractureSegmentationLib.boxes import union_box
 from FractureSegmentationLib.editing.edit import Edit, make_edit
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.voxels.boxes import union_box
 
 
 def merge_fragments(fragments: Fragments, labels: Sequence[int]) -> Edit:

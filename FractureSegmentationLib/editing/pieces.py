@@ -8,9 +8,9 @@ import numpy.typing as npt
 from FractureSegmentationLib.editing.edit import Edit, make_edit
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.instances.components import label_components
-from FractureSegmentationLib.instances.nearest import grow_nearest
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.components import label_components
+from FractureSegmentationLib.voxels.nearest import grow_nearest
 
 
 def split_edit(fragments: Fragments, label: int, pieces: LabelArray) -> Edit:

@@ -8,9 +8,9 @@ from scipy.ndimage import distance_transform_edt
 from FractureSegmentationLib.editing.evidence import contact_on
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.instances.windows import window_maximum
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, PointLps
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.windows import window_maximum
 
 _REACH_MM = 15.0
 _CLEAR_MM = 2.0

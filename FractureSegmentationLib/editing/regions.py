@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.editing.leads import LeadConfig, led_pieces
 from FractureSegmentationLib.instances.adjacency import Touch, touches
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.grow import grow_geodesic
 from FractureSegmentationLib.instances.merge import RegionGraph
 from FractureSegmentationLib.instances.pieces import label_unreached
 from FractureSegmentationLib.instances.seeds import hierarchical_seeds
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.geodesic import grow_geodesic
 
 _RECOVERY = RecoveryConfig()
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from FractureSegmentationLib.boxes import union_box
 from FractureSegmentationLib.editing.edit import Labels
 from FractureSegmentationLib.editing.evidence import Probability, contact_on
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments
@@ -24,6 +23,7 @@ from FractureSegmentationLib.instances.result import Interface
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
 from FractureSegmentationLib.types import PointLps
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.boxes import union_box
 
 _INTERFACE_REACH_MM = 1.5
 

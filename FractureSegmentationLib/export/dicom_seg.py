@@ -24,7 +24,7 @@ from FractureSegmentationLib.export.dicom_seg_codes import (
     terms_of,
 )
 from FractureSegmentationLib.export.dicom_seg_source import CtImages
-from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment
+from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment
 from FractureSegmentationLib.types import LabelArray, MaskArray
 
 if TYPE_CHECKING:

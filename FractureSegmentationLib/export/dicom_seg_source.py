@@ -14,11 +14,11 @@ from pydicom.valuerep import DA, TM
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom import SeriesInfo, check_scan, choose_series, grouped
-from FractureSegmentationLib.io.dicom_element import quiet_pydicom
-from FractureSegmentationLib.io.dicom_geometry import SliceStack
-from FractureSegmentationLib.io.dicom_scan import is_dicom_file, scan_folder
-from FractureSegmentationLib.io.dicom_volume import judge_series
+from FractureSegmentationLib.io.dicom.element import quiet_pydicom
+from FractureSegmentationLib.io.dicom.geometry import SliceStack
+from FractureSegmentationLib.io.dicom.scan import is_dicom_file, scan_folder
+from FractureSegmentationLib.io.dicom.series import SeriesInfo, check_scan, choose_series, grouped
+from FractureSegmentationLib.io.dicom.volume import judge_series
 from FractureSegmentationLib.io.grid import is_same_grid
 from FractureSegmentationLib.io.read import readable, series_of
 from FractureSegmentationLib.io.salt import hashed_identifier, install_salt

@@ -12,12 +12,12 @@ from FractureSegmentationLib.export.dicom_seg import require_highdicom
 from FractureSegmentationLib.export.formats import DICOM_SEG, FORMATS, Job, Written
 from FractureSegmentationLib.export.place import FILES_KEY, SCHEMA, staged_export
 from FractureSegmentationLib.export.plan import moving_poses
-from FractureSegmentationLib.export.reviewed import is_reviewed
-from FractureSegmentationLib.export.source import files_of, read_source
-from FractureSegmentationLib.io.layers import LayeredLabels
-from FractureSegmentationLib.io.report import write_report
 from FractureSegmentationLib.planning.plan_file import read_plan
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.layers import LayeredLabels
+from FractureSegmentationLib.results.report import write_report
+from FractureSegmentationLib.results.reviewed import is_reviewed
+from FractureSegmentationLib.results.source import files_of, read_source
 
 FILE_ENDINGS = (".stl", ".obj", ".mtl", ".ply", ".glb", ".nii", ".nii.gz", ".nrrd")
 

@@ -23,14 +23,14 @@ from FractureSegmentationLib.export.model import Model, posed_models
 from FractureSegmentationLib.export.obj import write_obj
 from FractureSegmentationLib.export.ply import write_ply
 from FractureSegmentationLib.export.poses import move_labels
-from FractureSegmentationLib.export.reviewed import is_reviewed
-from FractureSegmentationLib.export.source import Source
-from FractureSegmentationLib.io.layers import LayeredLabels
-from FractureSegmentationLib.io.seg_nrrd import write_layered_seg_nrrd
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.mesh import write_stl
 from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.layers import LayeredLabels
+from FractureSegmentationLib.results.reviewed import is_reviewed
+from FractureSegmentationLib.results.seg_nrrd import write_layered_seg_nrrd
+from FractureSegmentationLib.results.source import Source
 
 STEM = "fragments"
 """Name of a file that holds all fragments, without its ending."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment, one_layer
+from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
 
 COLUMNS = ("LabelValue", "Name", "Color_R", "Color_G", "Color_B", "Color_A")
 """Those of 3D Slicer's colour tables; colours are 0 to 255."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from FractureSegmentationLib.anatomy.naming import Segment
-from FractureSegmentationLib.export.naming import file_stems
-from FractureSegmentationLib.io.layers import LayeredLabels
 from FractureSegmentationLib.mesh import Surface, fragment_surfaces
 from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.layers import LayeredLabels
+from FractureSegmentationLib.results.naming import file_stems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from scipy.ndimage import affine_transform, find_objects
 
 from FractureSegmentationLib.anatomy.naming import Segment
-from FractureSegmentationLib.boxes import box_between
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment
 from FractureSegmentationLib.planning.pose import Pose
+from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment
 from FractureSegmentationLib.types import Box, LabelArray, MaskArray
+from FractureSegmentationLib.voxels.boxes import box_between
 
 _Index = npt.NDArray[np.float64]
 

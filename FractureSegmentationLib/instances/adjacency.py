@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
-from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.windows import another_label_near
 
 Pair = tuple[int, int]
 """Two region labels, the smaller one first."""

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.depth import distance_to_mm
-from FractureSegmentationLib.instances.windows import window_minimum
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.windows import window_minimum
 
 Probability = npt.NDArray[np.float32]
 _Number = TypeVar("_Number", bound=np.generic)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import find_objects
 
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.adjacency import Pair, touches
-from FractureSegmentationLib.instances.depth import distance_to_mm
 from FractureSegmentationLib.instances.merge import neck
 from FractureSegmentationLib.instances.result import Interface
-from FractureSegmentationLib.instances.windows import window_maximum
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.windows import window_maximum
 
 
 def describe_interfaces(

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from FractureSegmentationLib.instances.components import connected_components
-from FractureSegmentationLib.instances.nearest import grow_nearest
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji
 from FractureSegmentationLib.types import Box, MaskArray, Spacing
+from FractureSegmentationLib.voxels.components import connected_components
+from FractureSegmentationLib.voxels.nearest import grow_nearest
 
 _FIRST_REACH_MM = 5.0
 

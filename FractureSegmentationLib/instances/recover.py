@@ -7,24 +7,24 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.instances.adjacency import touches
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence, Probability
-from FractureSegmentationLib.instances.grow import grow_geodesic
 from FractureSegmentationLib.instances.interfaces import describe_interfaces
 from FractureSegmentationLib.instances.merge import (
     RegionGraph,
     join_touching_crumbs,
     merge_unsupported,
 )
-from FractureSegmentationLib.instances.nearest import grow_nearest
 from FractureSegmentationLib.instances.pieces import join_small_pieces, label_unreached
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
 from FractureSegmentationLib.instances.seeds import hierarchical_seeds, paper_seeds
-from FractureSegmentationLib.instances.windows import window_maximum
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.geodesic import grow_geodesic
+from FractureSegmentationLib.voxels.nearest import grow_nearest
+from FractureSegmentationLib.voxels.windows import window_maximum
 
 _DEFAULT = RecoveryConfig()
 

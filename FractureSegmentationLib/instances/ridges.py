@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from FractureSegmentationLib.boxes import bounding_box
-from FractureSegmentationLib.instances.depth import label_depth_mm
 from FractureSegmentationLib.instances.pieces import Piece, connected_pieces
 from FractureSegmentationLib.instances.result import PointKji, UnseparatedFracture
-from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.distance import label_depth_mm
+from FractureSegmentationLib.voxels.windows import another_label_near
 
 _LEVEL = 0.5
 _CLEARANCE_MM = 5.0

@@ -7,17 +7,17 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
-from FractureSegmentationLib.instances.components import (
+from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.instances.evidence import Evidence
+from FractureSegmentationLib.types import MaskArray, Spacing
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.components import (
     Connectivity,
     connected_components,
     label_components,
 )
-from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.depth import label_depth_mm, within_mm
-from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.grow import grow_geodesic
-from FractureSegmentationLib.types import MaskArray, Spacing
+from FractureSegmentationLib.voxels.distance import label_depth_mm, within_mm
+from FractureSegmentationLib.voxels.geodesic import grow_geodesic
 
 SeedLabels = npt.NDArray[np.uint32]
 

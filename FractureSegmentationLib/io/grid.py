@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from FractureSegmentationLib.boxes import box_between
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.volume import LabelVolume
+from FractureSegmentationLib.voxels.boxes import box_between
 
 _SAME_PLACE_VOXELS = 0.05  # file headers round spacings and origins
 

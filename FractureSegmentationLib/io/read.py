@@ -9,22 +9,21 @@ from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom import (
+from FractureSegmentationLib.io.dicom.file import read_headers
+from FractureSegmentationLib.io.dicom.scan import is_dicom_file
+from FractureSegmentationLib.io.dicom.series import (
     MINIMUM_SLICES,
     SeriesInfo,
     choose_series,
     list_series,
     series_key,
 )
-from FractureSegmentationLib.io.dicom_file import read_headers
-from FractureSegmentationLib.io.dicom_scan import is_dicom_file
-from FractureSegmentationLib.io.dicom_volume import read_series
+from FractureSegmentationLib.io.dicom.volume import read_series
 from FractureSegmentationLib.io.grid import differing_grids, is_same_grid
 from FractureSegmentationLib.io.hounsfield import clean_hu, is_already_masked
 from FractureSegmentationLib.io.image_file import kind_of, read_image_file
 from FractureSegmentationLib.io.salt import hashed_identifier, install_salt
-from FractureSegmentationLib.io.seg_nrrd import merged_layers
-from FractureSegmentationLib.io.sitk import label_volume_from_sitk, volume_from_sitk
+from FractureSegmentationLib.io.sitk import label_volume_from_sitk, merged_layers, volume_from_sitk
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.volume import LabelVolume, Volume
 

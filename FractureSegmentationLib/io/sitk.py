@@ -79,6 +79,37 @@ def label_volume_from_sitk(image: sitk.Image) -> LabelVolume:
     return LabelVolume(voxels=_as_labels(volume.voxels), geometry=volume.geometry)
 
 
+def merged_layers(image: sitk.Image) -> sitk.Image:
+    """One label per voxel from an image whose layers were made by 3D Slicer.
+
+    Args:
+        image: one or several values per voxel.
+
+    Raises:
+        InputError: two layers share a label value, or overlap.
+    """
+    count = image.GetNumberOfComponentsPerPixel()
+    if count == 1:
+        return image
+    layers = [sitk.VectorIndexSelectionCast(image, index) for index in range(count)]
+    merged = sitk.GetArrayFromImage(layers[0])
+    values = set(np.unique(merged).tolist()) - {0}
+    for layer in layers[1:]:
+        voxels = sitk.GetArrayFromImage(layer)
+        more = set(np.unique(voxels).tolist()) - {0}
+        if values & more or np.any((merged != 0) & (voxels != 0)):
+            raise InputError(
+                "The segments of the label file overlap or share label values.",
+                "Export the segmentation as one label map, e.g. in 3D Slicer's Segmentations "
+                "module.",
+            )
+        values |= more
+        merged = np.maximum(merged, voxels)
+    single = sitk.GetImageFromArray(merged)
+    single.CopyInformation(layers[0])
+    return single
+
+
 def volume_to_sitk(volume: Volume) -> sitk.Image:
     """The image that holds a scalar volume or a label map; voxels are copied.
 

@@ -9,7 +9,6 @@ from typing import Any
 import slicer
 
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
-from FractureSegmentationLib.editing.checksum import checksum
 from FractureSegmentationLib.editing.edit import Edit
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.mrml.dress import (
@@ -31,6 +30,7 @@ from FractureSegmentationLib.mrml.tags import (
     meant_by,
     tag_of,
 )
+from FractureSegmentationLib.voxels.checksum import checksum
 
 
 def put_changes(

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 
-from FractureSegmentationLib.boxes import union_box
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.mrml.grid import (
     geometry_of_image,
@@ -25,6 +24,7 @@ from FractureSegmentationLib.mrml.grid import (
 from FractureSegmentationLib.mrml.nodes import OrientedImage, SegmentationNode
 from FractureSegmentationLib.mrml.tags import LABELMAP
 from FractureSegmentationLib.types import Box, MaskArray, Shape
+from FractureSegmentationLib.voxels.boxes import union_box
 
 Labels = npt.NDArray[np.uint16]
 

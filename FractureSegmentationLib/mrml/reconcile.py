@@ -8,10 +8,8 @@ import numpy as np
 
 from FractureSegmentationLib.anatomy.catalogue import Bone
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.instances.windows import window_maximum
 from FractureSegmentationLib.mrml.changes import redress_bones
 from FractureSegmentationLib.mrml.dress import default_entry, put_edited, put_number
 from FractureSegmentationLib.mrml.gather import gather
@@ -30,6 +28,8 @@ from FractureSegmentationLib.mrml.tags import (
     put_tag,
     tag_of,
 )
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.windows import window_maximum
 
 _TOUCHING_VOXELS = 2
 

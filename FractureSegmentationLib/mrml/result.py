@@ -12,10 +12,8 @@ import numpy as np
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.export.source import Source, read_source
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.image_file import read_image_file
-from FractureSegmentationLib.io.report import numbering_of_report, read_report
 from FractureSegmentationLib.io.sitk import volume_from_sitk
 from FractureSegmentationLib.mrml.contact import contact_of, put_contact
 from FractureSegmentationLib.mrml.history import UndoHistory
@@ -28,8 +26,10 @@ from FractureSegmentationLib.mrml.segmentation import show_fragments
 from FractureSegmentationLib.mrml.state import state_of
 from FractureSegmentationLib.mrml.tags import CONFIDENCE, REPORT, put_object
 from FractureSegmentationLib.mrml.volume import refuse_nonlinear, volume_of
-from FractureSegmentationLib.preprocessing.orient import canonical_order
+from FractureSegmentationLib.results.report import numbering_of_report, read_report
+from FractureSegmentationLib.results.source import Source, read_source
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.orient import canonical_order
 
 NODE_NAME = "Bone fragments"
 

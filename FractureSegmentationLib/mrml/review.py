@@ -6,7 +6,6 @@ both: the tag travels with a saved segmentation, the attribute outlives an undo 
 
 from __future__ import annotations
 
-from FractureSegmentationLib.editing.checksum import checksum
 from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
 from FractureSegmentationLib.mrml.nodes import SegmentationNode, SlicerSegment
 from FractureSegmentationLib.mrml.tags import (
@@ -20,6 +19,7 @@ from FractureSegmentationLib.mrml.tags import (
     put_tag,
     tag_of,
 )
+from FractureSegmentationLib.voxels.checksum import checksum
 
 _ACCEPTED, _WITHDRAWN = "accepted", "withdrawn"
 

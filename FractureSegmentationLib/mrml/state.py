@@ -9,7 +9,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import moved_box
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.mrml.layer import read_labels
@@ -29,6 +28,7 @@ from FractureSegmentationLib.mrml.tags import (
 )
 from FractureSegmentationLib.types import Box
 from FractureSegmentationLib.volume import LabelVolume
+from FractureSegmentationLib.voxels.boxes import moved_box
 
 Stamp: TypeAlias = tuple[tuple[int, str, int], ...]
 """Another one whenever the voxels of fragments may be others."""

@@ -9,18 +9,18 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.backends.backend import Backend
+from FractureSegmentationLib.bones.crop import BoneCrop
 from FractureSegmentationLib.bones.extent import grow_bone, shrink_bone
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.depth import distance_to_mm
 from FractureSegmentationLib.instances.result import Recovery
-from FractureSegmentationLib.preprocessing.crop import BoneCrop
-from FractureSegmentationLib.preprocessing.resample import resample_mask, resample_probability
-from FractureSegmentationLib.preprocessing.upsample import fill_from_nearest, labels_to_grid
+from FractureSegmentationLib.methods.method import Backend
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import LabelArray, MaskArray
 from FractureSegmentationLib.volume import FragmentMap, LabelVolume
+from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.resample import resample_mask, resample_probability
+from FractureSegmentationLib.voxels.upsample import fill_from_nearest, labels_to_grid
 
 if TYPE_CHECKING:
     from FractureSegmentationLib.inference.predictor import Predictor

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from FractureSegmentationLib.backends.backend import Backend
-from FractureSegmentationLib.backends.catalogue import backend_named
 from FractureSegmentationLib.bones.cascade import COARSE_PATCH, FINE_PATCH, BoneStage
 from FractureSegmentationLib.bones.totalsegmentator import require_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import DamagedWeightsError, InputError
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
+from FractureSegmentationLib.inference.intensity import CtNormalisation
+from FractureSegmentationLib.methods.catalogue import backend_named
+from FractureSegmentationLib.methods.method import Backend
 from FractureSegmentationLib.types import Shape
 
 if TYPE_CHECKING:

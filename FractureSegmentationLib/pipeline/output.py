@@ -14,14 +14,14 @@ import numpy as np
 from FractureSegmentationLib import __version__
 from FractureSegmentationLib.anatomy.naming import Segment, fragment_segment
 from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
-from FractureSegmentationLib.io.report import geometry_entry, write_report
-from FractureSegmentationLib.io.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.mesh import Surface, fragment_surfaces, write_meshes
 from FractureSegmentationLib.pipeline.findings import BoneFinding, FragmentFinding
 from FractureSegmentationLib.pipeline.result import SegmentResult
 from FractureSegmentationLib.preview.picture import write_preview
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.report import geometry_entry, write_report
+from FractureSegmentationLib.results.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.volume import Volume
 
 _ALGORITHM = "FractureSegmentation"

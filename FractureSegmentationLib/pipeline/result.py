@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import Bone
 from FractureSegmentationLib.anatomy.numbering import Numbering
-from FractureSegmentationLib.boxes import box_within, union_box
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.read import CtInput
 from FractureSegmentationLib.pipeline.findings import BoneFinding, contact_of, describe_bone
 from FractureSegmentationLib.pipeline.fragments import BoneFragments
 from FractureSegmentationLib.pipeline.models import Weights
-from FractureSegmentationLib.preprocessing.resample import resample_probability
 from FractureSegmentationLib.types import Box
 from FractureSegmentationLib.volume import FragmentMap, LabelVolume, Volume
+from FractureSegmentationLib.voxels.boxes import box_within, union_box
+from FractureSegmentationLib.voxels.resample import resample_probability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,27 @@ class SegmentResult:
     def fragment_count(self) -> int:
         """How many fragments there are in all bones."""
         return sum(len(finding.fragments) for finding in self.findings)
+
+    def summary(self) -> dict[str, Any]:
+        """The result in JSON types, without voxels, as `protocol.result_event` sends it."""
+        return {
+            "fragment_count": self.fragment_count,
+            "numbering": self.numbering.name,
+            "bones": [
+                {
+                    "bone": finding.bone.slug,
+                    "labels": [
+                        self.numbering.label_of(finding.bone, fragment.index)
+                        for fragment in finding.fragments
+                    ],
+                }
+                for finding in self.findings
+            ],
+            "device": self.facts.device,
+            "precision": self.facts.precision,
+            "seconds": {stage: round(value, 2) for stage, value in self.facts.seconds.items()},
+            "warnings": list(self.facts.warnings),
+        }
 
 
 class Assembly:

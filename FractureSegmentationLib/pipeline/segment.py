@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scipy.ndimage import find_objects
 
+from FractureSegmentationLib.bones.crop import bone_crops
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.io.folder import staged_folder
 from FractureSegmentationLib.io.read import CtInput, read_ct
@@ -36,7 +37,6 @@ from FractureSegmentationLib.pipeline.models import (
 )
 from FractureSegmentationLib.pipeline.output import write_result
 from FractureSegmentationLib.pipeline.result import Assembly, RunFacts, SegmentResult
-from FractureSegmentationLib.preprocessing.crop import bone_crops
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.volume import LabelVolume, Volume
 

@@ -9,10 +9,8 @@ import numpy as np
 
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.mesh import Surface
-from FractureSegmentationLib.preprocessing.orient import canonical_order
 from FractureSegmentationLib.preview import opengl, software
 from FractureSegmentationLib.preview.camera import Part, fitted_camera, points_of
 from FractureSegmentationLib.preview.legend import (
@@ -29,6 +27,8 @@ from FractureSegmentationLib.preview.raster import RgbImage, blank, paste, write
 from FractureSegmentationLib.preview.slices import Section, draw_section
 from FractureSegmentationLib.types import Box, MaskArray, PointLps
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.orient import canonical_order
 
 WIDTH, VIEW_HEIGHT, SLICE_HEIGHT, GAP = 1500, 600, 430, 6
 MARGIN_MM = 12.0

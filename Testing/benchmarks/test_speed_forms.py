@@ -15,8 +15,8 @@ from fracseg_training.benchmarks.speed_plain import (
     plain_recovery,
 )
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.representations import bicm
 from FractureSegmentationLib.types import LabelArray, Spacing
 from FractureSegmentationLib.volume import FragmentMap
 

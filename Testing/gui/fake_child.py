@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from FractureSegmentationLib import errors
-from FractureSegmentationLib.cli.protocol import CANCEL_LINE, VERSION
+from FractureSegmentationLib.protocol import CANCEL_LINE, VERSION
 
 PIDS_VARIABLE = "FAKE_CHILD_PIDS"
 ERRORS = {

@@ -131,7 +131,7 @@ def test_the_users_choices_outlive_the_scene_and_the_cases_do_not(host: Host) ->
 
 def test_the_methods_offered_are_those_of_the_library(host: Host) -> None:
     panel = open_panel(host)
-    from FractureSegmentationLib.backends.catalogue import BACKENDS
+    from FractureSegmentationLib.methods.catalogue import BACKENDS
     from FractureSegmentationPanel.parameters import METHODS
 
     assert [name for name, _ in METHODS] == [backend.name for backend in BACKENDS]

@@ -18,8 +18,8 @@ from pydicom.encaps import encapsulate
 
 from FractureSegmentationLib.cli.main import run
 from FractureSegmentationLib.io.read import read_ct
-from FractureSegmentationLib.io.report import read_report
 from FractureSegmentationLib.io.sitk import write_volume
+from FractureSegmentationLib.results.report import read_report
 from FractureSegmentationLib.volume import LabelVolume
 from Testing.unit.io.dicom_series import EnhancedMaker, SeriesMaker
 

@@ -21,17 +21,17 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor, nn
 
-from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.cli.main import run
 from FractureSegmentationLib.geometry import CANONICAL_DIRECTION, Geometry
+from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.io.sitk import volume_to_sitk, write_volume
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.networks.config import TPCNetConfig, UNet3DConfig
 from FractureSegmentationLib.networks.model_spec import ModelSpec
 from FractureSegmentationLib.pipeline import models, output
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.orient import AxisOrder
 from Testing.integration.fault_shell import snapshot_of
 from Testing.tiny_cases import DensityReader
 

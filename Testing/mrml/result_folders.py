@@ -11,9 +11,9 @@ import numpy as np
 from FractureSegmentationLib.anatomy.naming import fragment_segment
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.report import geometry_entry, write_report
-from FractureSegmentationLib.io.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.io.sitk import write_volume
+from FractureSegmentationLib.results.report import geometry_entry, write_report
+from FractureSegmentationLib.results.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import LabelVolume, Volume
 

@@ -18,11 +18,11 @@ from FractureSegmentationLib.errors import (
     NoBoneError,
     OutputExistsError,
 )
-from FractureSegmentationLib.export.reviewed import is_reviewed
-from FractureSegmentationLib.export.source import read_source
 from FractureSegmentationLib.mrml.dicom_export import can_export_dicom_seg, export_dicom_seg
 from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.segmentation import set_review
+from FractureSegmentationLib.results.reviewed import is_reviewed
+from FractureSegmentationLib.results.source import read_source
 from FractureSegmentationLib.types import LabelArray
 
 

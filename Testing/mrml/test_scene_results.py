@@ -18,7 +18,6 @@ from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.editing.suspicion import Suspicion
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.io.read import read_ct, read_labels
 from FractureSegmentationLib.mrml.contact import contact_of, put_contact
 from FractureSegmentationLib.mrml.correct import merge, split_at_points, split_by_plane
@@ -31,9 +30,10 @@ from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, 
 from FractureSegmentationLib.mrml.suspicion import places_of
 from FractureSegmentationLib.mrml.volume import volume_of
 from FractureSegmentationLib.planning.pose import shift_by
-from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.orient import AxisOrder
+from FractureSegmentationLib.voxels.windows import another_label_near
 from Testing.mrml.mrml_scene import add_volume, oblique_geometry
 from Testing.mrml.result_folders import AREA_MM2, write_result_folder
 from Testing.tiny_cases import write_tiny_case

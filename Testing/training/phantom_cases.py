@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fracseg_training.cases import Case, CaseInfo, make_case
+from fracseg_training.data.cases import Case, CaseInfo, make_case
 
 
 def a_case(

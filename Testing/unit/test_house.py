@@ -24,7 +24,7 @@ else:
 PACKAGES = ("FractureSegmentationLib", "fracseg_training")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 PRODUCT = "FractureSegmentationLib/pipeline"
-LONGEST_MODULE = 300
+LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
-from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import (
     InputError,
@@ -22,16 +21,17 @@ from FractureSegmentationLib.errors import (
     RunCancelledError,
 )
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.io.read import CtInput, read_labels
-from FractureSegmentationLib.io.report import numbering_of_report, read_report
 from FractureSegmentationLib.io.sitk import write_volume
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.networks.config import TPCNetConfig, UNet3DConfig
 from FractureSegmentationLib.networks.model_spec import ModelSpec
 from FractureSegmentationLib.pipeline import CaseRequest, models, output, segment_case, segment_ct
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.progress import Event, Progress
+from FractureSegmentationLib.results.report import numbering_of_report, read_report
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.orient import AxisOrder
 from Testing.tiny_cases import DensityReader
 
 BONES = ("sacrum", "left_hip", "right_hip", "left_femur", "right_femur")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from fracseg_training.benchmarks.folds import window_plan
 from fracseg_training.benchmarks.given_masks import judge, predicted_map, summarise
-from fracseg_training.cases import load_cases
-from fracseg_training.trainer import Trainer
+from fracseg_training.data.cases import load_cases
+from fracseg_training.fragments.trainer import Trainer
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.instances.config import RecoveryConfig
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fracseg_training.benchmarks.given_masks import Summary
-    from fracseg_training.train_config import TrainConfig
+    from fracseg_training.fragments.config import TrainConfig
 
 
 def train_and_judge(cases_dir: Path, run: Path, config: TrainConfig, held_out: str) -> Summary:

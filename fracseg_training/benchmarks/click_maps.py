@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fracseg_training.benchmarks.folds import FOLDS_FOLDER, fold_predictor
-from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
+from FractureSegmentationLib.bones.crop import bone_crops
 from FractureSegmentationLib.editing.evidence import CutEvidence
-from FractureSegmentationLib.preprocessing.crop import bone_crops
-from FractureSegmentationLib.preprocessing.resample import nearest_labels, resample_probability
-from FractureSegmentationLib.representations import bicm
+from FractureSegmentationLib.instances import bicm
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.resample import nearest_labels, resample_probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from FractureSegmentationLib.preprocessing.crop import BoneCrop
+    from FractureSegmentationLib.bones.crop import BoneCrop
     from FractureSegmentationLib.types import FloatArray
     from FractureSegmentationLib.volume import LabelVolume
 

@@ -16,17 +16,17 @@ from fracseg_training.benchmarks.given_masks import (
     judge,
     predicted_map,
 )
-from fracseg_training.prepare import real_cases
-from FractureSegmentationLib.backends.fracsegmentator import FRACSEGMENTATOR
+from fracseg_training.data.prepare import real_cases
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fracseg_training.cases import Case
+    from fracseg_training.data.cases import Case
     from FractureSegmentationLib.instances.config import RecoveryConfig
     from FractureSegmentationLib.volume import FragmentMap
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
+from FractureSegmentationLib.evaluation.counts import FragmentCounts
+from FractureSegmentationLib.evaluation.score import score_bone
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.metrics.counts import FragmentCounts
-from FractureSegmentationLib.metrics.score import score_bone
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation, fragment_input
-from FractureSegmentationLib.representations import bicm
+from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.volume import FragmentMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fracseg_training.cases import Case
+    from fracseg_training.data.cases import Case
+    from FractureSegmentationLib.evaluation.score import BoneScore
     from FractureSegmentationLib.inference.predictor import Predictor
     from FractureSegmentationLib.instances.config import RecoveryConfig
-    from FractureSegmentationLib.metrics.score import BoneScore
     from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
 MaskChange = Literal["exact", "eroded", "dilated"]

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from fracseg_training.benchmarks.folds import window_plan
 from fracseg_training.benchmarks.given_masks import predicted_map
-from fracseg_training.prepare import simulated_case
-from fracseg_training.prepare_sources import label_map_bones
+from fracseg_training.data.prepare import simulated_case
+from fracseg_training.data.sources import label_map_bones
 from FractureSegmentationLib.inference.predictor import Predictor
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.networks.weights import load_model, shipped_model
-from FractureSegmentationLib.representations import bicm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fracseg_training.cases import Case
+    from fracseg_training.data.cases import Case
 
 
 def intact_cases(label_map: Path, names: Path, seed: int) -> Iterator[Case]:

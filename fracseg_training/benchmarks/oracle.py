@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
+from FractureSegmentationLib.evaluation.score import BoneScore, score_bone
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.recover import recover_fragments
 from FractureSegmentationLib.instances.result import Recovery
-from FractureSegmentationLib.instances.windows import another_label_near
 from FractureSegmentationLib.io.read import read_labels
-from FractureSegmentationLib.metrics.score import BoneScore, score_bone
-from FractureSegmentationLib.preprocessing.resample import nearest_labels
-from FractureSegmentationLib.representations import bicm
 from FractureSegmentationLib.types import LabelArray, Spacing
 from FractureSegmentationLib.volume import LabelVolume
+from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.resample import nearest_labels
+from FractureSegmentationLib.voxels.windows import another_label_near
 
 HOLE_SHARE = 0.15
 HOLE_RADIUS_VOXELS = 3

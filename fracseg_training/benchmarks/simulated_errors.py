@@ -13,10 +13,10 @@ from FractureSegmentationLib.editing.edit import apply_edit, make_edit
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.editing.split_plane import split_by_plane
-from FractureSegmentationLib.instances.grow import arrival_times
-from FractureSegmentationLib.instances.windows import window_maximum
-from FractureSegmentationLib.metrics.score import MIN_FRAGMENT_MM3
+from FractureSegmentationLib.evaluation.score import MIN_FRAGMENT_MM3
 from FractureSegmentationLib.volume import LabelVolume
+from FractureSegmentationLib.voxels.geodesic import arrival_times
+from FractureSegmentationLib.voxels.windows import window_maximum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

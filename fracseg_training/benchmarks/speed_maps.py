@@ -9,9 +9,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from fracseg_training.benchmarks.oracle import PATIENTS
-from fracseg_training.prepare import WORKING_SPACING_MM, real_cases
+from fracseg_training.data.prepare import WORKING_SPACING_MM, real_cases
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.representations import bicm
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.volume import FragmentMap
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fracseg_training.cases import Case
+    from fracseg_training.data.cases import Case
     from FractureSegmentationLib.types import LabelArray, MaskArray
 
 MODEL = "fracsegmentator-small"

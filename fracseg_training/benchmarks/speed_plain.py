@@ -18,10 +18,10 @@ from scipy.ndimage import (
     maximum_filter,
 )
 
-from FractureSegmentationLib.representations.bicm import BOUNDARY, CONTACT, INTERIOR
+from FractureSegmentationLib.instances.bicm import BOUNDARY, CONTACT, INTERIOR
 
 if TYPE_CHECKING:
-    from FractureSegmentationLib.representations.bicm import BicmConfig
+    from FractureSegmentationLib.instances.bicm import BicmConfig
     from FractureSegmentationLib.types import FloatArray, LabelArray, MaskArray, Spacing
     from FractureSegmentationLib.volume import FragmentMap
 

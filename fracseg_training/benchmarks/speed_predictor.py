@@ -12,10 +12,10 @@ from fracseg_training.benchmarks.folds import window_plan
 from fracseg_training.benchmarks.speed_maps import MODEL, real_bones
 from fracseg_training.benchmarks.speed_rows import SpeedRow
 from fracseg_training.benchmarks.speed_timing import Paired, clock_for, paired
+from FractureSegmentationLib.inference.intensity import fragment_input
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import plan_windows
 from FractureSegmentationLib.networks.weights import load_model, shipped_model
-from FractureSegmentationLib.preprocessing.intensity import fragment_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from fracseg_training.benchmarks.speed_rows import SpeedSettings
-    from fracseg_training.cases import Case
+    from fracseg_training.data.cases import Case
     from FractureSegmentationLib.inference.windows import WindowPlan
     from FractureSegmentationLib.types import Box, Shape
 

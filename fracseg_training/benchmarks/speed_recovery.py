@@ -18,9 +18,9 @@ from fracseg_training.benchmarks.speed_maps import (
 from fracseg_training.benchmarks.speed_plain import plain_contact, plain_encoding, plain_recovery
 from fracseg_training.benchmarks.speed_rows import SpeedRow
 from fracseg_training.benchmarks.speed_timing import paired, peak_mebibytes
-from fracseg_training.prepare import WORKING_SPACING_MM
+from fracseg_training.data.prepare import WORKING_SPACING_MM
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.representations import bicm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

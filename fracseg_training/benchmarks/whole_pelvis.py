@@ -12,8 +12,8 @@ from fracseg_training.synthesis.label_map import read_label_map
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import NoBoneError
+from FractureSegmentationLib.evaluation.case import score_case
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.metrics.case import score_case
 from FractureSegmentationLib.pipeline import segment_ct
 from FractureSegmentationLib.volume import LabelVolume, Volume
 

@@ -9,7 +9,7 @@ import click
 
 
 def _list_presets(ctx: click.Context, _option: click.Parameter, is_asked: bool) -> None:
-    from fracseg_training.train_config import PRESETS
+    from fracseg_training.fragments.config import PRESETS
 
     if is_asked:
         click.echo("\n".join(PRESETS))
@@ -40,7 +40,7 @@ def ablate(
     seed: int,
 ) -> None:
     """Train each preset on the cases in CASES_DIR without one patient, and judge it on that one."""
-    from fracseg_training.train_config import PRESETS
+    from fracseg_training.fragments.config import PRESETS
 
     if hold_out is None:
         raise click.UsageError("name the patient to judge with --hold-out")

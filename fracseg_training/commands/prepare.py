@@ -57,8 +57,8 @@ def prepare(
     workers: int,
 ) -> None:
     """Fill OUT_DIR with training cases; what is there already is kept."""
-    from fracseg_training import prepare_found
-    from fracseg_training import prepare_sources as sources
+    from fracseg_training.data import predicted as prepare_found
+    from fracseg_training.data import sources
 
     if found_bodies and not label_map:
         raise click.UsageError("--found-bodies needs a label map to make the bodies from.")

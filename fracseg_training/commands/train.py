@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from fracseg_training.train_config import TrainConfig
+    from fracseg_training.fragments.config import TrainConfig
 
 
 @click.command()
@@ -47,10 +47,10 @@ def train(
     """
     import torch
 
-    from fracseg_training.cases import load_cases
-    from fracseg_training.initial import initial_weights
-    from fracseg_training.model_card import write_trained_model
-    from fracseg_training.trainer import Trainer
+    from fracseg_training.data.cases import load_cases
+    from fracseg_training.fragments.trainer import Trainer
+    from fracseg_training.training.initial import initial_weights
+    from fracseg_training.training.model_card import write_trained_model
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -68,7 +68,7 @@ def train(
 
 
 def _config(preset: str, steps: int | None, learning_rate: float | None, seed: int) -> TrainConfig:
-    from fracseg_training.train_config import PRESETS
+    from fracseg_training.fragments.config import PRESETS
 
     if preset not in PRESETS:
         raise click.BadParameter(f"choose one of {', '.join(PRESETS)}", param_hint="--preset")

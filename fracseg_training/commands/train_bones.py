@@ -53,9 +53,9 @@ def pool(
     seed: int,
 ) -> None:
     """Fill POOL_DIR with synthetic CTs; what is there already is kept."""
-    from fracseg_training.cascade.bodies import SPACING_MM, BodySource, BrokenSource, PhantomSource
-    from fracseg_training.cascade.pool import fill_pool
-    from fracseg_training.cascade.sources import read_bare_bones
+    from fracseg_training.bones.bodies import SPACING_MM, BodySource, BrokenSource, PhantomSource
+    from fracseg_training.bones.pool import fill_pool
+    from fracseg_training.bones.sources import read_bare_bones
     from fracseg_training.synthesis.label_map import read_label_map
 
     hosts = [read_label_map(labels, names) for labels, names in label_map]
@@ -94,11 +94,11 @@ def fit(
     """
     import torch
 
-    from fracseg_training.cascade.config import STAGES
-    from fracseg_training.cascade.export import write_bone_model
-    from fracseg_training.cascade.pool import read_pool
-    from fracseg_training.cascade.train import BoneTrainer
-    from fracseg_training.initial import initial_weights
+    from fracseg_training.bones.config import STAGES
+    from fracseg_training.bones.export import write_bone_model
+    from fracseg_training.bones.pool import read_pool
+    from fracseg_training.bones.train import BoneTrainer
+    from fracseg_training.training.initial import initial_weights
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -121,8 +121,8 @@ def fit(
 @click.argument("model_dir", type=_NEW_FOLDER)
 def export(stage: str, run_dir: Path, model_dir: Path) -> None:
     """Write the model of a run's last checkpoint, finished or not, to MODEL_DIR."""
-    from fracseg_training.cascade.config import STAGES
-    from fracseg_training.cascade.export import averaged_network, write_bone_model
+    from fracseg_training.bones.config import STAGES
+    from fracseg_training.bones.export import averaged_network, write_bone_model
 
     config = STAGES[stage]
     network, step = averaged_network(run_dir, config)
@@ -137,8 +137,8 @@ def export(stage: str, run_dir: Path, model_dir: Path) -> None:
 @click.option("--fine", "fine_model", type=_FOLDER, help="Also run the fine stage of this model.")
 def score(coarse_model: Path, ct_path: Path, bones_path: Path, fine_model: Path | None) -> None:
     """Print the Dice of every bone in BONES, the truth of CT, found by the model or models."""
-    from fracseg_training.cascade.config import COARSE, FINE
-    from fracseg_training.cascade.score import bone_dice, cascade_bones, coarse_bones
+    from fracseg_training.bones.config import COARSE, FINE
+    from fracseg_training.bones.score import bone_dice, cascade_bones, coarse_bones
     from FractureSegmentationLib.io.read import read_ct, read_labels
     from FractureSegmentationLib.networks.weights import load_model
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.boxes import bounding_box
 from FractureSegmentationLib.types import HuArray, MaskArray
+from FractureSegmentationLib.voxels.boxes import bounding_box
 
 Corner = npt.NDArray[np.int64]
 Kind = TypeVar("Kind", bound=np.generic)

@@ -15,8 +15,8 @@ from fracseg_training.simulate.fracture import simulate_fracture
 from fracseg_training.simulate.joining import by_volume
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
-from FractureSegmentationLib.boxes import grown_box
 from FractureSegmentationLib.types import HuArray, LabelArray, Spacing
+from FractureSegmentationLib.voxels.boxes import grown_box
 
 _ROOM_MM = 20.0
 

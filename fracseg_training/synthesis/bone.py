@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, find_objects
 
 from fracseg_training.synthesis.fields import Float32Array, smooth_field
-from FractureSegmentationLib.boxes import grown_box
+from FractureSegmentationLib.voxels.boxes import grown_box
 
 if TYPE_CHECKING:
     from fracseg_training.synthesis.config import SynthesisConfig

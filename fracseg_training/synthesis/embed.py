@@ -16,7 +16,7 @@ from fracseg_training.synthesis.ct import SyntheticCt, image_body
 from fracseg_training.synthesis.deform import warp_labels
 from fracseg_training.synthesis.label_map import LabelMap
 from fracseg_training.synthesis.real_texture import bone_texture, paint_texture
-from FractureSegmentationLib.boxes import grown_box
+from FractureSegmentationLib.voxels.boxes import grown_box
 
 if TYPE_CHECKING:
     from fracseg_training.synthesis.fields import Float32Array

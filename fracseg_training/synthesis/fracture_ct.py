@@ -18,7 +18,7 @@ from fracseg_training.synthesis.label_map import LabelMap
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.bones.totalsegmentator import PELVIC_STRUCTURES
-from FractureSegmentationLib.boxes import grown_box
+from FractureSegmentationLib.voxels.boxes import grown_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

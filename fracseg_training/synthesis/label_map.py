@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.bones.totalsegmentator import PELVIC_STRUCTURES
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk
-from FractureSegmentationLib.preprocessing.orient import canonical_order
+from FractureSegmentationLib.voxels.orient import canonical_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from click.testing import CliRunner
 from small_bodies import a_small_body
 
-from fracseg_training.cascade import bodies, config
+from fracseg_training.bones import bodies, config
 from fracseg_training.commands.train_bones import train_bones
 from FractureSegmentationLib.networks.config import UNet3DConfig
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from FractureSegmentationLib.bones.cascade import BoneStage, bones_by_cascade
 from FractureSegmentationLib.errors import NoBoneError, RunCancelledError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.preprocessing.intensity import CtNormalisation
-from FractureSegmentationLib.preprocessing.orient import AxisOrder
+from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.progress import Event, Progress
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.orient import AxisOrder
 
 BONES = ("sacrum", "left_hip", "right_hip", "left_femur", "right_femur")
 # Clipped to 0..1000, mean 0, deviation 100: a bone of 300 HU comes in as 3.

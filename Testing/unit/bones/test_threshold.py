@@ -8,8 +8,8 @@ import pytest
 from FractureSegmentationLib.bones.threshold import bones_by_threshold
 from FractureSegmentationLib.errors import NoBoneError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.preprocessing.orient import AxisOrder
 from FractureSegmentationLib.volume import Volume
+from FractureSegmentationLib.voxels.orient import AxisOrder
 
 
 @pytest.fixture

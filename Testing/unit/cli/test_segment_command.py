@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from FractureSegmentationLib.cli.main import run
-from FractureSegmentationLib.io.report import read_report
+from FractureSegmentationLib.results.report import read_report
 from Testing.tiny_cases import write_tiny_case
 
 

@@ -16,15 +16,15 @@ from pydicom.uid import generate_uid
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.naming import Segment, fragment_segment
 from FractureSegmentationLib.cli.main import run
-from FractureSegmentationLib.editing.checksum import checksum
-from FractureSegmentationLib.io.dicom import list_series
-from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment, one_layer
+from FractureSegmentationLib.io.dicom.series import list_series
 from FractureSegmentationLib.io.read import read_ct
-from FractureSegmentationLib.io.report import write_report
 from FractureSegmentationLib.io.salt import hashed_identifier, install_salt
-from FractureSegmentationLib.io.seg_nrrd import write_layered_seg_nrrd
 from FractureSegmentationLib.io.sitk import write_volume
+from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
+from FractureSegmentationLib.results.report import write_report
+from FractureSegmentationLib.results.seg_nrrd import write_layered_seg_nrrd
 from FractureSegmentationLib.volume import LabelVolume
+from FractureSegmentationLib.voxels.checksum import checksum
 from Testing.unit.io.dicom_series import EnhancedMaker, SeriesMaker, code_in_jpeg_2000
 
 highdicom = pytest.importorskip("highdicom")

@@ -14,8 +14,8 @@ from FractureSegmentationLib.export.label_image import in_one_layer, write_label
 from FractureSegmentationLib.export.model import posed_models
 from FractureSegmentationLib.export.poses import move_labels
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.layers import LayeredLabels, LayeredSegment, one_layer
 from FractureSegmentationLib.planning.pose import Pose
+from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import LabelVolume
 

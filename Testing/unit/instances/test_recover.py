@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter
 from scipy.ndimage import label as scipy_label
 
+from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.recover import recover_fragments
 from FractureSegmentationLib.instances.result import Recovery
-from FractureSegmentationLib.representations import bicm
 from FractureSegmentationLib.types import LabelArray, Spacing
 
 MM: Spacing = (1.0, 1.0, 1.0)

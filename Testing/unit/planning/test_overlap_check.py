@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from FractureSegmentationLib.export.naming import label_segments
 from FractureSegmentationLib.export.poses import move_labels
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.layers import one_layer
 from FractureSegmentationLib.planning import overlap
 from FractureSegmentationLib.planning.overlap import Overlap, OverlapCheck
 from FractureSegmentationLib.planning.pose import shift_by, turn_about
+from FractureSegmentationLib.results.layers import one_layer
+from FractureSegmentationLib.results.naming import label_segments
 from FractureSegmentationLib.volume import LabelVolume
 
 

@@ -1,0 +1,1 @@
+"""Metrics, protocols, folders of cases, tables: a segmentation held against the truth."""

@@ -1,0 +1,118 @@
+"""Scoring one pair after the other; a damaged case does not stop the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from FractureSegmentationLib.anatomy.numbering import Numbering
+from FractureSegmentationLib.errors import FracSegError, as_problem
+from FractureSegmentationLib.evaluation.figures import (
+    CaseFigures,
+    Protocol,
+    ScoreRequest,
+    ScoreSettings,
+)
+from FractureSegmentationLib.evaluation.pair_boxes import cropped_to_labels
+from FractureSegmentationLib.evaluation.pairs import Pairing, chosen_numbering, read_pair
+from FractureSegmentationLib.evaluation.sources import LabelSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is scored, and how.
+
+    Attributes:
+        protocol: the way to score.
+        settings: what the user chose of it.
+        prediction_numbering: name that the user gave, None where the reports say it.
+        truth_numbering: likewise.
+    """
+
+    protocol: Protocol
+    settings: ScoreSettings
+    prediction_numbering: str | None
+    truth_numbering: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What was scored and what could not be.
+
+    Attributes:
+        protocol: the way it was scored.
+        settings: what the user chose of it.
+        cases: (name, figures) of every case that was scored.
+        failures: (name, error) of every case that was not.
+        lone_predictions: predictions without a truth.
+        lone_truths: truths without a prediction.
+    """
+
+    protocol: Protocol
+    settings: ScoreSettings
+    cases: tuple[tuple[str, CaseFigures], ...]
+    failures: tuple[tuple[str, FracSegError], ...] = ()
+    lone_predictions: tuple[str, ...] = ()
+    lone_truths: tuple[str, ...] = ()
+
+
+def evaluate_pairs(
+    pairing: Pairing, plan: Plan, on_case: Callable[[str, FracSegError | None], None]
+) -> Evaluation:
+    """Score every pair; one case is in memory at a time.
+
+    Args:
+        pairing: the pairs.
+        plan: how they are scored.
+        on_case: told the name of every case when it is done, and what was wrong with it.
+
+    Raises:
+        FracSegError: none of the pairs could be scored. Of a single one, whatever was wrong.
+    """
+    cases, failures = [], []
+    for prediction, truth in pairing.pairs:
+        try:
+            cases.append((truth.stem, _score(prediction, truth, plan)))
+        except Exception as error:
+            if len(pairing.pairs) == 1 or os.environ.get("FRACSEG_DEBUG"):
+                raise
+            failure = as_problem(error)
+            failures.append((truth.stem, failure))
+            on_case(truth.stem, failure)
+        else:
+            on_case(truth.stem, None)
+    if not cases:
+        raise failures[0][1]
+    return Evaluation(
+        protocol=plan.protocol,
+        settings=plan.settings,
+        cases=tuple(cases),
+        failures=tuple(failures),
+        lone_predictions=pairing.lone_predictions,
+        lone_truths=pairing.lone_truths,
+    )
+
+
+def _score(prediction: LabelSource, truth: LabelSource, plan: Plan) -> CaseFigures:
+    predicted_as = chosen_numbering(prediction, plan.prediction_numbering, "--pred-numbering")
+    true_as = chosen_numbering(truth, plan.truth_numbering, "--gt-numbering")
+    return plan.protocol.score(_request(prediction, truth, predicted_as, true_as, plan.settings))
+
+
+def _request(
+    prediction: LabelSource,
+    truth: LabelSource,
+    predicted_as: Numbering,
+    true_as: Numbering,
+    settings: ScoreSettings,
+) -> ScoreRequest:
+    predicted, true = read_pair(prediction, truth, predicted_as, true_as)
+    predicted, true = cropped_to_labels(predicted, true)
+    return ScoreRequest(
+        prediction=predicted,
+        truth=true,
+        prediction_numbering=predicted_as,
+        truth_numbering=true_as,
+        settings=settings,
+    )

@@ -1,0 +1,1 @@
+"""A DICOM folder, read: which series, which slices, where they lie, what they measure."""

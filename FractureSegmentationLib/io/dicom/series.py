@@ -1,0 +1,145 @@
+"""DICOM series: which there are in a folder, and which one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.io.dicom.header import ImageHeader
+from FractureSegmentationLib.io.dicom.kind import is_localizer, kind_problems
+from FractureSegmentationLib.io.dicom.scan import FolderScan, scan_folder
+
+MINIMUM_SLICES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesInfo:
+    """One series of a folder; its localizers and its multi-frame objects count on their own.
+
+    Attributes:
+        number: 1 for the first that is listed.
+        uid: its Series Instance UID. An original identifier: it may enter no output.
+        images: its slices: files, or frames of files.
+    """
+
+    number: int
+    uid: str
+    images: tuple[ImageHeader, ...]
+
+    @property
+    def is_ct_volume(self) -> bool:
+        """Whether its images are slices of a CT, judged by what it says of itself."""
+        return not kind_problems(self.images)
+
+    def described(self) -> str:
+        """One line for a person to choose by, without patient data.
+
+        The kernel is part of it because it tells the bone series from the soft-tissue one.
+        """
+        return f"{self.number}: {self.contents()}"
+
+    def contents(self) -> str:
+        """What it holds, without its number and without patient data."""
+        first = self.images[0]
+        rows, columns = first.shape
+        kind = "".join(c for c in first.modality[:8] if c.isalnum()) or "unknown kind"
+        count = len(self.images)
+        parts = [kind, f"{count} image{'s' if count > 1 else ''}", f"{columns} x {rows} pixels"]
+        if first.spacing_mm:
+            parts.append(f"of {first.spacing_mm[1]:.2f} mm")
+        if first.thickness_mm:
+            parts.append(f"slices {first.thickness_mm:g} mm thick")
+        if first.kernel:
+            parts.append(f"kernel {first.kernel}")
+        if is_localizer(first):
+            parts.append("localizer")
+        if first.frame is not None:
+            parts.append("in one file")
+        return ", ".join(parts)
+
+
+def list_series(folder: Path, *, recursive: bool = True) -> tuple[SeriesInfo, ...]:
+    """All series of images below a folder, in the order of their files.
+
+    Raises:
+        InputError: there is none, or a file beside one is damaged (it may be a slice of it).
+        OSError: the folder cannot be read.
+    """
+    scan = scan_folder(folder, recursive=recursive)
+    check_scan(scan)
+    return grouped(scan.images)
+
+
+def check_scan(scan: FolderScan) -> None:
+    """Refuse a folder that holds no series, or one that damaged files may belong to.
+
+    Raises:
+        InputError: it does.
+    """
+    if scan.damaged:
+        beside = {image.path.parent for image in scan.images}
+        count = sum(path.parent in beside or not beside for path in scan.damaged)
+        if count:
+            files = "files of the folder are" if count > 1 else "file of the folder is"
+            raise InputError(
+                f"{count} DICOM {files} damaged or truncated.",
+                "Copy or export the series again; if they do not belong to it, remove them.",
+            )
+    if not scan.images:
+        raise InputError(
+            "The folder holds no DICOM image.", "Give the folder of a CT series, or an image file."
+        )
+
+
+def grouped(images: Sequence[ImageHeader]) -> tuple[SeriesInfo, ...]:
+    """Images as series, numbered in the order of their files."""
+    groups: dict[tuple[str, bool, str], list[ImageHeader]] = {}
+    for image in images:
+        groups.setdefault(series_key(image), []).append(image)
+    return tuple(
+        SeriesInfo(number=number, uid=key[0], images=tuple(members))
+        for number, (key, members) in enumerate(groups.items(), start=1)
+    )
+
+
+def series_key(image: ImageHeader) -> tuple[str, bool, str]:
+    """What the images of one `SeriesInfo` have in common."""
+    return (image.series_uid, is_localizer(image), image.part_of)
+
+
+def choose_series(series: Sequence[SeriesInfo], wanted: str | None = None) -> SeriesInfo:
+    """The series that is meant: the wanted one, else the CT volume with most slices.
+
+    Args:
+        series: what `list_series` found, at least one.
+        wanted: its number in the list or its Series Instance UID.
+
+    Raises:
+        InputError: there is none of that name, or the choice is open (equally many slices, or
+            CTs of different patients); the message lists all series.
+    """
+    found = list(series)
+    if wanted is not None:
+        found = [one for one in series if wanted.strip() in {one.uid, str(one.number)}]
+        if not found:
+            raise _open_choice("No series of the folder has that number or UID", series)
+    volumes = [one for one in found if one.is_ct_volume]
+    if not volumes:
+        return max(found, key=lambda one: len(one.images))
+    most = max(len(one.images) for one in volumes)
+    largest = [one for one in volumes if len(one.images) == most]
+    patients = {one.images[0].patient_id for one in volumes}
+    if len(patients) > 1:
+        raise _open_choice("The folder holds CTs of different patients", series)
+    if len(largest) > 1 and most >= MINIMUM_SLICES:
+        raise _open_choice("Several CT series have equally many slices", series)
+    return largest[0]
+
+
+def _open_choice(reason: str, series: Sequence[SeriesInfo]) -> InputError:
+    listed = "; ".join(one.described() for one in series)
+    return InputError(
+        f"{reason}. Series found: {listed}.", "Name one of them with --series and its number."
+    )

@@ -1,1 +1,0 @@
-"""How well a segmentation agrees with the truth: matching, overlap, surfaces, counts, scores."""

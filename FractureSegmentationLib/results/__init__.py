@@ -1,0 +1,1 @@
+"""A result folder, read and written: labels, layers, `.seg.nrrd`, report, names."""

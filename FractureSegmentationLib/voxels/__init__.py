@@ -1,0 +1,1 @@
+"""Array tools that know no bone: boxes, components, distances, growth, windows, resampling."""

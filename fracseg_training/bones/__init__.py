@@ -1,0 +1,1 @@
+"""What differs for the bone networks: their pool, patches, presets and score."""

@@ -1,0 +1,1 @@
+"""Cases on disk: their sources, preparation and predicted bone masks."""

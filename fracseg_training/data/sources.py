@@ -1,0 +1,144 @@
+"""The jobs of `fracseg prepare`: one patient, one synthesised CT or one phantom each.
+
+Each job fills up what is missing in a folder and says how many cases it made.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from fracseg_training.data.cases import SUFFIX, save_case
+from fracseg_training.data.prepare import (
+    WORKING_SPACING_MM,
+    bones_of,
+    box_around,
+    real_cases,
+    save_missing,
+    whole_bones,
+)
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.volume import LabelVolume, Volume
+
+_MARGIN_MM = 25.0
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from fracseg_training.data.prepare import WholeBone
+    from FractureSegmentationLib.types import HuArray, LabelArray, Spacing
+
+
+def add_patient(out: Path, folder: Path, per_bone: int, seed: int) -> int:
+    """A patient's bones with their truth, and fractures simulated on those in one piece.
+
+    Args:
+        out: folder of cases.
+        folder: the patient's, see `real_cases`.
+        per_bone: simulations on each bone in one piece.
+        seed: first seed of the simulations.
+    """
+    cases = list(real_cases(folder))
+    for case in cases:
+        save_case(out, case)
+    return len(cases) + _simulate(out, whole_bones(cases), per_bone, seed)
+
+
+def add_label_map_ct(
+    out: Path, labels: Path, names: Path, number: int, per_bone: int, seed: int
+) -> int:
+    """Fractures on the bones of a CT synthesised from a label map.
+
+    Args:
+        out: folder of cases.
+        labels: label image of a whole body.
+        names: JSON of its structures' names.
+        number: which of the CTs that can be made from it.
+        per_bone: simulations on each bone.
+        seed: of the synthesis and the simulations.
+    """
+    anatomy = anatomy_of(labels)
+    if _has_all(out, f"{anatomy}_{number}", per_bone, bones=5):
+        return 0
+    return _simulate(
+        out, label_map_bones(labels, names, number, seed), per_bone, seed + 1000 * number
+    )
+
+
+def label_map_bones(labels: Path, names: Path, number: int, seed: int) -> Iterator[WholeBone]:
+    """The bones of one of the CTs that can be made from a label map.
+
+    Args:
+        labels: label image of a whole body.
+        names: JSON of its structures' names.
+        number: which CT.
+        seed: of the synthesis.
+    """
+    from fracseg_training.synthesis.config import SynthesisConfig
+    from fracseg_training.synthesis.ct import image_body
+    from fracseg_training.synthesis.deform import DeformConfig, deform_body
+    from fracseg_training.synthesis.label_map import read_label_map
+
+    anatomy = anatomy_of(labels)
+    rng = np.random.default_rng([seed, number, zlib.crc32(anatomy.encode())])
+    body = read_label_map(labels, names)
+    around = box_around(body.bones() > 0, body.spacing_mm, _MARGIN_MM)
+    body = deform_body(body.cropped(around), rng, DeformConfig(), WORKING_SPACING_MM)
+    bones = _smoothed(body.bones())
+    ct = image_body(body, bones, rng, SynthesisConfig())
+    yield from _bones(ct.hu, bones, ct.spacing_mm, f"{anatomy}_{number}", anatomy, "label map")
+
+
+def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
+    """Fractures on the bones of an analytic pelvis.
+
+    Args:
+        out: folder of cases.
+        number: which phantom.
+        per_bone: simulations on each bone.
+        seed: of the phantom and the simulations.
+    """
+    from fracseg_training.phantoms.pelvis import pelvis_phantom
+
+    name = f"phantom_{number}"
+    if _has_all(out, name, per_bone, bones=5):
+        return 0
+    phantom = pelvis_phantom(np.random.default_rng([seed, number]), (1.0, 1.0, 1.0))
+    ground = _bones(phantom.hu, phantom.bones, phantom.spacing_mm, name, name, "phantom")
+    return _simulate(out, ground, per_bone, seed + 1000 * number)
+
+
+def anatomy_of(labels: Path) -> str:
+    """The patient that a label map stands for: its file name up to the first underscore."""
+    return labels.name.split("_")[0]
+
+
+def _bones(
+    hu: HuArray, bones: LabelArray, spacing_mm: Spacing, name: str, patient: str, source: str
+) -> Iterator[WholeBone]:
+    k, j, i = hu.shape
+    geometry = Geometry(shape=(k, j, i), spacing_mm=spacing_mm)
+    ct = Volume(voxels=hu, geometry=geometry)
+    mask = LabelVolume(voxels=bones, geometry=geometry)
+    return bones_of(ct, mask, name=name, patient=patient, source=source)
+
+
+def _smoothed(bones: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Bones without the steps that their coarse label map leaves on a finer grid."""
+    smooth = np.zeros_like(bones)
+    for value in np.unique(bones[bones > 0]):
+        smooth[gaussian_filter((bones == value).astype(np.float32), 0.9) > 0.5] = value
+    return smooth
+
+
+def _simulate(out: Path, ground: Iterable[WholeBone], per_bone: int, seed: int) -> int:
+    return sum(save_missing(out, bone, range(seed, seed + per_bone)) for bone in ground)
+
+
+def _has_all(out: Path, name: str, per_bone: int, bones: int) -> bool:
+    return len(list(out.glob(f"sim_{name}_*{SUFFIX}"))) >= per_bone * bones

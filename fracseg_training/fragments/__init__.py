@@ -1,0 +1,1 @@
+"""What differs for the fragment network: its patches, presets and score."""

@@ -1,0 +1,1 @@
+"""What every network is trained with: loop, losses, sampler, augmentation, export."""
