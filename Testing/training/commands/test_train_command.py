@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from phantom_cases import a_case
-from test_trainer import TINY
+from tiny_runs import TINY
 
 from fracseg_training.benchmarks.ablation import train_and_judge
 from fracseg_training.benchmarks.folds import fold_predictor

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from phantom_cases import a_case
 
-from fracseg_training.benchmarks.given_masks import (
+from fracseg_training.data.cases import Case
+from fracseg_training.fragments.score import (
     changed_mask,
     judge,
     summarise,
     truth_on_mask,
 )
-from fracseg_training.data.cases import Case
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig

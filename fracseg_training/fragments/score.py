@@ -1,4 +1,4 @@
-"""Fragments of real bones whose mask is given, judged by weights that never saw the patient."""
+"""Fragments of bones whose mask is given: predicted, recovered as the product does, scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from FractureSegmentationLib.evaluation.counts import FragmentCounts
 from FractureSegmentationLib.evaluation.score import score_bone
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input
+from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances import bicm
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.volume import FragmentMap
 
 if TYPE_CHECKING:
@@ -107,6 +109,17 @@ def truth_on_mask(fragments: LabelArray, mask: MaskArray, spacing_mm: Spacing) -
         fragments == 0, sampling=spacing_mm, return_distances=False, return_indices=True
     )
     return np.where(mask, fragments[tuple(nearest)], 0)
+
+
+def window_plan(side: int | None = None) -> WindowPlan:
+    """How the product moves its fragment network over a bone.
+
+    Args:
+        side: window size in voxels; None takes the product's.
+    """
+    outside = FRACSEGMENTATOR.normalisation.outside_value
+    patch = FRACSEGMENTATOR.patch if side is None else (side, side, side)
+    return WindowPlan(patch=patch, overlap=FRACSEGMENTATOR.overlap, padding=(outside, 0.0))
 
 
 def predicted_map(case: Case, mask: MaskArray, predictor: Predictor) -> FragmentMap:
