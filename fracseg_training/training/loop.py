@@ -231,9 +231,17 @@ class TrainingRun(Generic[_Network]):
         )
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        self._share_statistics()
         self._update_average()
         self.step += 1
         return {name: sum(row[name] for row in rows) / len(rows) for name in task.train_figures}
+
+    def _share_statistics(self) -> None:
+        """Average the running statistics that every process took of its own batches."""
+        if self._fabric.world_size > 1:
+            for buffer in self.network.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(self._fabric.all_reduce(buffer.clone(), reduce_op="mean"))
 
     @torch.no_grad()
     def _update_average(self) -> None:

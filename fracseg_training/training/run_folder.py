@@ -253,7 +253,7 @@ def resumed_config(
     if config.schedule == "poly":
         raise InputError(
             f"The learning rate of this run falls to 0 at step {length or had}.",
-            "Let it fall to 0 at the new last step with --extend-schedule, or train into a new folder.",
+            "Let it fall to 0 at the new end with --extend-schedule, or train into a new folder.",
         )
     return wanted
 
