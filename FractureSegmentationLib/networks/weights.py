@@ -191,15 +191,29 @@ def _refuse_implausible(spec: ModelSpec, state: dict[str, Tensor]) -> None:
 
 
 def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
-    if _shapes(state) != _shapes(network.state_dict()):
-        raise _unfit()
+    if misfit := _misfit(_shapes(state), _shapes(network.state_dict())):
+        raise _unfit(misfit)
     if not all(bool(values.isfinite().all()) for values in state.values()):
         raise DamagedWeightsError("The weights hold values that are not numbers.", _REMEDY)
     network.load_state_dict(state)
 
 
-def _unfit() -> DamagedWeightsError:
-    return DamagedWeightsError("The weights do not fit the network of the model.", _REMEDY)
+def _unfit(where: str = "the file is too small") -> DamagedWeightsError:
+    return DamagedWeightsError(
+        f"The weights do not fit the network of the model: {where}.", _REMEDY
+    )
+
+
+def _misfit(have: dict[str, tuple[int, ...]], want: dict[str, tuple[int, ...]]) -> str:
+    """The first tensor that is missing, too much or of another shape; "" where all fit."""
+    for name in dict.fromkeys([*want, *have]):
+        if name not in have:
+            return f"the tensor {name} is missing"
+        if name not in want:
+            return f"the tensor {name[:80]!r} is not one of the network's"
+        if have[name] != want[name]:
+            return f"the tensor {name} has the shape {have[name]} instead of {want[name]}"
+    return ""
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

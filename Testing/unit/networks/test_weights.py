@@ -298,3 +298,20 @@ def test_a_model_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch) -
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="model name"):
         shipped_model(name)
+
+
+@pytest.mark.parametrize("given", ["", "checkpoint.pt"])
+def test_a_training_run_is_refused_with_a_remedy_that_helps(tmp_path: Path, given: str) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"state")
+
+    with pytest.raises(MissingWeightsError, match=r"training run.*folder `model`.*--export"):
+        load_model(tmp_path / given)
+
+
+def test_weights_that_do_not_fit_say_which_tensor(model: Path, network: TPCNet) -> None:
+    state = dict(network.state_dict()) | {"head.weight": torch.zeros(4, 2, 1, 1, 1)}
+    save_file(state, model / WEIGHTS_FILE)
+    _rehash(model)
+
+    with pytest.raises(DamagedWeightsError, match=r"head.weight has the shape \(4, 2, 1, 1, 1\)"):
+        load_model(model)
