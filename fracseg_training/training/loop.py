@@ -8,6 +8,7 @@ checkpoint. Lightning Fabric brings devices, mixed precision and processes; the 
 from __future__ import annotations
 
 import copy
+import signal
 import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -126,8 +127,10 @@ class TrainingRun(Generic[_Network]):
         )
         torch.manual_seed(task.config.seed)
         # PyTorch's type stubs do not know this keyword.
-        self.network: _Network = task.build().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.averaged: _Network = copy.deepcopy(self.network).to(self._fabric.device)
+        self.network: _Network = task.build().to(  # type: ignore[call-overload]
+            device=self._fabric.device, memory_format=torch.channels_last_3d
+        )
+        self.averaged: _Network = copy.deepcopy(self.network)
         self.averaged.eval()
         optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -141,6 +144,7 @@ class TrainingRun(Generic[_Network]):
         if state is not None:
             self.step, self.best = int(state["step"]), state["best"]
             optimizer.load_state_dict(state["optimizer"])
+            self._fabric.strategy.precision.load_state_dict(state["precision"])
         self._wrapped, self._optimizer = self._fabric.setup(self.network, optimizer)
 
     def train(
@@ -206,6 +210,7 @@ class TrainingRun(Generic[_Network]):
                     "network": self.network.state_dict(),
                     "averaged": self.averaged.state_dict(),
                     "optimizer": self._optimizer.state_dict(),
+                    "precision": self._fabric.strategy.precision.state_dict(),
                 }
             )
 
@@ -238,10 +243,11 @@ class TrainingRun(Generic[_Network]):
 
     def _share_statistics(self) -> None:
         """Average the running statistics that every process took of its own batches."""
-        if self._fabric.world_size > 1:
+        processes = self._fabric.world_size
+        if processes > 1:
             for buffer in self.network.buffers():
                 if buffer.is_floating_point():
-                    buffer.copy_(self._fabric.all_reduce(buffer.clone(), reduce_op="mean"))
+                    buffer.copy_(self._total(buffer) / processes)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -260,13 +266,14 @@ class TrainingRun(Generic[_Network]):
         task, fabric = self.task, self._fabric
         if not task.validation:
             return {}
-        sums = torch.zeros(2, len(task.val_figures), dtype=torch.float64)
+        sums = torch.zeros(2, len(task.val_figures), dtype=torch.float32)
         # A copy: predicting rearranges the weights and freezes the memory.
         network = copy.deepcopy(self.averaged)
+        device = str(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
         for volume in task.validation[fabric.global_rank :: fabric.world_size]:
-            for name, value in task.score(network, volume, str(fabric.device)).items():
+            for name, value in task.score(network, volume, device).items():
                 sums[:, task.val_figures.index(name)] += torch.tensor([value, 1.0])
-        sums = self._total(sums)
+        sums = self._total(sums.to(fabric.device)).cpu()
         row = {
             f"val/{name}": float(total / count)
             for name, total, count in zip(task.val_figures, *sums, strict=True)
@@ -289,7 +296,11 @@ class TrainingRun(Generic[_Network]):
         ]
         return iter(
             DataLoader(
-                _Batches(self.task), sampler=indices, batch_size=None, num_workers=self._workers
+                _Batches(self.task),
+                sampler=indices,
+                batch_size=None,
+                num_workers=self._workers,
+                worker_init_fn=_ignore_interrupt,
             )
         )
 
@@ -313,9 +324,16 @@ class TrainingRun(Generic[_Network]):
     def _total(self, values: Tensor) -> Tensor:
         if self._fabric.world_size == 1:
             return values
-        summed = self._fabric.all_reduce(values.to(self._fabric.device), reduce_op="sum")
+        # A copy: the processes add in place.
+        summed = self._fabric.all_reduce(values.clone(), reduce_op="sum")
         assert isinstance(summed, Tensor)  # noqa: S101
-        return summed.cpu()
+        return summed
+
+
+def _ignore_interrupt(worker: int) -> None:
+    """Ctrl-C reaches every process; the loop still needs batches to end its step."""
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Batches(Dataset["Batch"]):

@@ -151,7 +151,7 @@ class RunFolder:
             state: dict[str, Any] = torch.load(
                 self._checkpoint, map_location=device, weights_only=True
             )
-            missing = {"step", "best", "optimizer", *networks} - set(state)
+            missing = {"step", "best", "optimizer", "precision", *networks} - set(state)
             if missing:
                 raise ValueError(f"it holds no {', '.join(sorted(missing))}")
             for name, network in networks.items():

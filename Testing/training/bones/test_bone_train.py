@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fracseg_training.bones.config import COARSE, BoneTrainConfig
+from fracseg_training.bones.config import COARSE, FINE, BoneTrainConfig
 from fracseg_training.bones.pool import PoolVolume
 from fracseg_training.bones.task import BoneTask
 from fracseg_training.training.export import without_class_weights
@@ -145,3 +145,21 @@ def test_a_run_becomes_a_model_that_the_library_loads(tmp_path: Path) -> None:
 def test_a_folder_without_a_run_has_no_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no training run"):
         RunFolder(tmp_path).export(tmp_path / "model")
+
+
+@pytest.mark.parametrize("stage", [COARSE, FINE])
+def test_whole_volumes_are_segmented_and_every_bone_scored(
+    stage: BoneTrainConfig, tmp_path: Path
+) -> None:
+    network = UNet3DConfig(in_channels=stage.network.in_channels, features=(4, 8))
+    config = replace(stage, network=network, patch=(16, 16, 16), batch=1, steps=1)
+    held_out = [replace(a_pool()[0], name="0001")]
+    task = BoneTask(a_pool(), config, validation=held_out)
+
+    TrainingRun(task, tmp_path).train()
+
+    with (tmp_path / "log.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert 0.0 <= float(row["val/bone_dice"]) <= 1.0
+    assert row["val/left_hip_dice"]
+    assert not row["val/sacrum_dice"]
