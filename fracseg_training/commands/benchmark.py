@@ -67,7 +67,7 @@ def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str)
         click.echo(f"{name} recovery, {mask} masks")
         for row in results:
             click.echo(
-                f"  {row.case:24s} true {row.true_fragments}  found {row.found_fragments}  "
+                f"  {row.case:24s} true {row.true_fragments}  predicted {row.predicted_fragments}  "
                 f"IoU {row.score.headline.iou:.3f}  spurious {row.score.spurious}"
             )
         click.echo(f"  {summarise(results).line()}")

@@ -38,14 +38,14 @@ class BoneResult:
         case: name of the case.
         is_fractured: whether the truth has more than one fragment.
         true_fragments: of any size.
-        found_fragments: of any size.
+        predicted_fragments: of any size.
         score: see `score_bone`.
     """
 
     case: str
     is_fractured: bool
     true_fragments: int
-    found_fragments: int
+    predicted_fragments: int
     score: BoneScore
 
 
@@ -142,7 +142,7 @@ def judge(case: Case, mask: MaskArray, found: FragmentMap, recovery: RecoveryCon
         case=case.info.name,
         is_fractured=case.fragments.max() > 1,
         true_fragments=int(case.fragments.max()),
-        found_fragments=int(labels.max()),
+        predicted_fragments=int(labels.max()),
         score=score,
     )
 
@@ -162,7 +162,7 @@ def summarise(results: Sequence[BoneResult]) -> Summary:
         spurious_per_bone=_mean(float(r.score.spurious) for r in results),
         merges=sum(r.score.counts.merges for r in results),
         splits=sum(r.score.counts.splits for r in results),
-        whole_kept=sum(r.found_fragments == 1 for r in whole),
+        whole_kept=sum(r.predicted_fragments == 1 for r in whole),
         whole=len(whole),
     )
 

@@ -177,7 +177,7 @@ class FragmentTask:
             if result.is_fractured:
                 figures["fractured_iou"] = iou
         if not result.is_fractured:
-            figures["intact_kept"] = float(result.found_fragments == 1)
+            figures["intact_kept"] = float(result.predicted_fragments == 1)
         return figures
 
     def spec(self) -> ModelSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
 from fracseg_training.training.curves import draw_curves
@@ -47,6 +48,7 @@ class Monitor:
         self._fields, self._first, self._last = tuple(fields), first, last
         self._is_silent = is_silent
         self._stream = stream or sys.stderr
+        self._spent_seconds = 0.0
         self._events: SummaryWriter | None = None
         self._bar: ProgressBar[int] | None = None
 
@@ -85,6 +87,7 @@ class Monitor:
         if self._is_silent:
             return
         step = int(row["step"])
+        self._spent_seconds += row["seconds"]
         cells = [f"{row[name]:.6g}" if name in row else "" for name in self._fields[1:]]
         with self._log.open("a", newline="") as stream:
             csv.writer(stream).writerow([step, *cells])
@@ -98,8 +101,13 @@ class Monitor:
         if self._bar is not None:
             self._bar.update(1, text)  # type: ignore[arg-type]
         elif step % _LINE_EVERY == 0 or step == self._last or self._measures_validation(row):
-            self._stream.write(f"{text}  {row['seconds']:.2f} s/step\n")
+            self._stream.write(f"{text}  {self._time_left(step)} left\n")
             self._stream.flush()
+
+    def _time_left(self, step: int) -> timedelta:
+        """By the mean of the steps since this training began; in whole seconds."""
+        per_step = self._spent_seconds / max(1, step - self._first)
+        return timedelta(seconds=round(per_step * (self._last - step)))
 
     def draw(self) -> None:
         """Bring the picture of the curves up to date."""

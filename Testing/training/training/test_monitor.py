@@ -44,6 +44,8 @@ def test_without_a_terminal_some_steps_are_printed_as_lines(tmp_path: Path) -> N
     lines = stream.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["20/50", "30/50", "40/50", "50/50"]
     assert "train/loss 0.050" in lines[0]
+    # 30 steps of half a second are left.
+    assert lines[0].endswith("0:00:15 left")
 
 
 def test_log_names_its_columns_and_leaves_empty_what_was_not_measured(tmp_path: Path) -> None:
