@@ -11,23 +11,29 @@ import click
 
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
 from FractureSegmentationLib.errors import FracSegError, InputError
-from FractureSegmentationLib.evaluation.csv_tables import (
-    FIRST_COLUMN,
-    write_csv_file,
-    write_csv_folder,
-)
 from FractureSegmentationLib.evaluation.figures import ScoreSettings
 from FractureSegmentationLib.evaluation.files import Output, check_outputs, write_outputs
-from FractureSegmentationLib.evaluation.json_figures import SCHEMA, as_json
 from FractureSegmentationLib.evaluation.pairs import pair_sources, without_names
 from FractureSegmentationLib.evaluation.picture import (
     MARK,
     refuse_without_matplotlib,
     write_picture,
 )
-from FractureSegmentationLib.evaluation.protocols import PROTOCOLS, protocol_named
-from FractureSegmentationLib.evaluation.run import Evaluation, Plan, evaluate_pairs
-from FractureSegmentationLib.evaluation.text_tables import as_text
+from FractureSegmentationLib.evaluation.run import (
+    PROTOCOLS,
+    Evaluation,
+    Plan,
+    evaluate_pairs,
+    protocol_named,
+)
+from FractureSegmentationLib.evaluation.tables import (
+    FIRST_COLUMN,
+    SCHEMA,
+    as_json,
+    as_text,
+    write_csv_file,
+    write_csv_folder,
+)
 
 _NUMBERING = click.Choice(list(NUMBERINGS))
 _HELP = "  ".join(f"{protocol.name}: {protocol.summary}" for protocol in PROTOCOLS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from FractureSegmentationLib.evaluation.case import CaseScore, score_case
 from FractureSegmentationLib.evaluation.figures import (
     BoneFigures,
     CaseFigures,
@@ -15,8 +14,10 @@ from FractureSegmentationLib.evaluation.figures import (
 from FractureSegmentationLib.evaluation.score import (
     MIN_FRAGMENT_MM3,
     BoneScore,
+    CaseScore,
     FragmentScore,
     Means,
+    score_case,
 )
 
 _METRICS = (

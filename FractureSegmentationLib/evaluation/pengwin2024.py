@@ -13,8 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from FractureSegmentationLib.evaluation.bone_groups import BoneLabels, bone_groups, labels_by_bone
-from FractureSegmentationLib.evaluation.clouds import IndicesKji, SurfaceClouds
 from FractureSegmentationLib.evaluation.figures import (
     BoneFigures,
     CaseFigures,
@@ -24,8 +22,14 @@ from FractureSegmentationLib.evaluation.figures import (
     Protocol,
     ScoreRequest,
 )
-from FractureSegmentationLib.evaluation.overlap import OverlapTable, overlap_table
-from FractureSegmentationLib.evaluation.surface import PointsMm, eroded_and_dilated
+from FractureSegmentationLib.evaluation.labels import BoneLabels, bone_groups, labels_by_bone
+from FractureSegmentationLib.evaluation.matching import OverlapTable, overlap_table
+from FractureSegmentationLib.evaluation.surface import (
+    IndicesKji,
+    PointsMm,
+    SurfaceClouds,
+    eroded_and_dilated,
+)
 from FractureSegmentationLib.types import MaskArray
 
 BONES = ("sacrum", "left_hip", "right_hip")

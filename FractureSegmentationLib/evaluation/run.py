@@ -8,15 +8,25 @@ from dataclasses import dataclass
 
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.errors import FracSegError, as_problem
+from FractureSegmentationLib.evaluation.clean import CLEAN
 from FractureSegmentationLib.evaluation.figures import (
     CaseFigures,
     Protocol,
     ScoreRequest,
     ScoreSettings,
 )
-from FractureSegmentationLib.evaluation.pair_boxes import cropped_to_labels
-from FractureSegmentationLib.evaluation.pairs import Pairing, chosen_numbering, read_pair
-from FractureSegmentationLib.evaluation.sources import LabelSource
+from FractureSegmentationLib.evaluation.labels import cropped_to_labels
+from FractureSegmentationLib.evaluation.pairs import (
+    LabelSource,
+    Pairing,
+    chosen_numbering,
+    read_pair,
+)
+from FractureSegmentationLib.evaluation.pengwin2024 import PENGWIN_2024_PROTOCOL
+from FractureSegmentationLib.evaluation.pengwin2026 import PENGWIN_2026_PROTOCOL
+
+
+PROTOCOLS: tuple[Protocol, ...] = (CLEAN, PENGWIN_2024_PROTOCOL, PENGWIN_2026_PROTOCOL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,3 +126,16 @@ def _request(
         truth_numbering=true_as,
         settings=settings,
     )
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol called `name`.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    for protocol in PROTOCOLS:
+        if protocol.name == name:
+            return protocol
+    known = ", ".join(protocol.name for protocol in PROTOCOLS)
+    raise ValueError(f"no protocol is called {name!r}; known: {known}")

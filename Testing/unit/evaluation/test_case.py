@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, PENGWIN_2024, PENGWIN_2026
-from FractureSegmentationLib.evaluation.case import score_case
+from FractureSegmentationLib.evaluation.score import score_case
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.volume import LabelVolume
 

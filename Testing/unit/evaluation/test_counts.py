@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from FractureSegmentationLib.evaluation.counts import FragmentCounts, count_fragments
-from FractureSegmentationLib.evaluation.overlap import overlap_table
+from FractureSegmentationLib.evaluation.matching import (
+    FragmentCounts,
+    count_fragments,
+    overlap_table,
+)
 
 
 def counts_of(prediction: list[int], truth: list[int]) -> FragmentCounts:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from FractureSegmentationLib.evaluation.overlap import Match, match_fragments, overlap_table
+from FractureSegmentationLib.evaluation.matching import Match, match_fragments, overlap_table
 from FractureSegmentationLib.types import LabelArray
 
 

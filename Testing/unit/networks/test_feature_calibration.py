@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from FractureSegmentationLib.networks.feature_calibration import FeatureCalibration
-from FractureSegmentationLib.networks.grids import pool_to_grids
-from FractureSegmentationLib.networks.refined_features import RefinedFeatures
+from FractureSegmentationLib.networks.grids import RefinedFeatures, pool_to_grids
+from FractureSegmentationLib.networks.tpc_net import FeatureCalibration
 
 SHAPE = (4, 6, 8)
 

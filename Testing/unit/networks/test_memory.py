@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from FractureSegmentationLib.networks.attention import MultiHeadAttention
-from FractureSegmentationLib.networks.memory import TraumaMemory
+from FractureSegmentationLib.networks.trauma_prior import TraumaMemory
 
 
 def _memory(keys: int = 3) -> TraumaMemory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from FractureSegmentationLib.networks.projection import PatchProjection, RunningStandardisation
+from FractureSegmentationLib.networks.trauma_prior import PatchProjection, RunningStandardisation
 
 
 def test_averaging_first_equals_the_published_order_of_convolution_and_average() -> None:

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from FractureSegmentationLib.networks.grids import channels_first, pool_to_grids
-from FractureSegmentationLib.networks.refined_features import RefinedFeatures
+from FractureSegmentationLib.networks.grids import RefinedFeatures, channels_first, pool_to_grids
 
 SIDE = (2, 3, 2)
 FACTORS = list(itertools.product([True, False], repeat=2))

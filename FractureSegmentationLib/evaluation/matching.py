@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ from FractureSegmentationLib.types import LabelArray
 Counts = npt.NDArray[np.int64]
 
 _MAX_DENSE_BINS = 1 << 24
+
+
+FOUND_IOU = 0.5
+"""A pair counts as found from this IoU on."""
+_COVERING_SHARE = 0.5
+Partners = Sequence[int | None]
+"""Per true fragment the column of its prediction in the table, None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,3 +169,158 @@ def _count_values(values: Counts) -> tuple[Counts, Counts]:
         return distinct, counts[distinct]
     distinct, counts = np.unique(values, return_counts=True)
     return distinct, counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragmentCounts:
+    """Found, invented, missed, merged and split fragments; counts of several bones add up.
+
+    Attributes:
+        found: true fragments whose match has an IoU of at least 0.5.
+        invented: predicted fragments that are no such match.
+        missed: true fragments without such a match.
+        merges: predictions that cover at least half of two or more true fragments.
+        splits: true fragments that cover at least half of two or more predictions.
+    """
+
+    found: int = 0
+    invented: int = 0
+    missed: int = 0
+    merges: int = 0
+    splits: int = 0
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted fragments that are found ones; 1 where nothing is at stake."""
+        return _share(self.found, self.invented, is_nothing_at_stake=self.missed == 0)
+
+    @property
+    def recall(self) -> float:
+        """Share of the true fragments that were found; 1 where nothing is at stake."""
+        return _share(self.found, self.missed, is_nothing_at_stake=self.invented == 0)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 1 where nothing is at stake."""
+        return _share(2 * self.found, self.invented + self.missed, is_nothing_at_stake=True)
+
+    def __add__(self, other: FragmentCounts) -> FragmentCounts:
+        return FragmentCounts(
+            found=self.found + other.found,
+            invented=self.invented + other.invented,
+            missed=self.missed + other.missed,
+            merges=self.merges + other.merges,
+            splits=self.splits + other.splits,
+        )
+
+
+def count_fragments(table: OverlapTable) -> FragmentCounts:
+    """Count what became of the fragments of one bone."""
+    found = sum(match.iou >= FOUND_IOU for match in match_table(table))
+    merges, splits = merges_and_splits(table)
+    return FragmentCounts(
+        found=found,
+        invented=len(table.prediction_labels) - found,
+        missed=len(table.truth_labels) - found,
+        merges=merges,
+        splits=splits,
+    )
+
+
+def merges_and_splits(table: OverlapTable) -> tuple[int, int]:
+    """How many predictions merge true fragments, and how many true fragments are split.
+
+    A prediction merges if it covers at least half of two or more true fragments; a true fragment
+    is split if it covers at least half of two or more predictions.
+    """
+    of_truth = table.shared_voxels >= _COVERING_SHARE * table.truth_voxels[:, None]
+    of_prediction = table.shared_voxels >= _COVERING_SHARE * table.prediction_voxels[None, :]
+    return (
+        int(np.count_nonzero(of_truth.sum(axis=0) >= 2)),
+        int(np.count_nonzero(of_prediction.sum(axis=1) >= 2)),
+    )
+
+
+def _share(hits: int, misses: int, *, is_nothing_at_stake: bool) -> float:
+    if hits + misses == 0:
+        return 1.0 if is_nothing_at_stake else 0.0
+    return hits / (hits + misses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceCounts:
+    """Counts of a bone; those of several bones add up.
+
+    Attributes:
+        truths: true fragments.
+        predictions: predicted fragments.
+        found: true fragments whose prediction overlaps them enough.
+        hits: predictions that are such a one; fewer than `found` where one serves several.
+        merges: predictions that cover at least half of two or more true fragments.
+        splits: true fragments that cover at least half of two or more predictions.
+    """
+
+    truths: int = 0
+    predictions: int = 0
+    found: int = 0
+    hits: int = 0
+    merges: int = 0
+    splits: int = 0
+
+    @property
+    def recall(self) -> float:
+        """Share of the true fragments that were found; NaN where there is none."""
+        return self.found / self.truths if self.truths else math.nan
+
+    @property
+    def precision(self) -> float:
+        """Share of the predictions that are hits; 0 without any, NaN if nothing was to find."""
+        if self.predictions:
+            return self.hits / self.predictions
+        return 0.0 if self.truths else math.nan
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of recall and precision; NaN where there is nothing on either side."""
+        if not self.truths and not self.predictions:
+            return math.nan
+        if not self.found:
+            return 0.0
+        return 2.0 * self.precision * self.recall / (self.precision + self.recall)
+
+    def __add__(self, other: InstanceCounts) -> InstanceCounts:
+        return InstanceCounts(
+            truths=self.truths + other.truths,
+            predictions=self.predictions + other.predictions,
+            found=self.found + other.found,
+            hits=self.hits + other.hits,
+            merges=self.merges + other.merges,
+            splits=self.splits + other.splits,
+        )
+
+
+def best_partners(table: OverlapTable) -> Partners:
+    """The prediction with the largest IoU of every true fragment, whoever else has it too."""
+    if not len(table.prediction_labels):
+        return [None] * len(table.truth_labels)
+    best = np.argmax(table.iou, axis=1).tolist()
+    return [column if table.shared_voxels[row, column] else None for row, column in enumerate(best)]
+
+
+def count_instances(table: OverlapTable, partners: Partners, min_iou: float) -> InstanceCounts:
+    """Count what became of the fragments of one bone, found ones from `min_iou` on."""
+    iou = table.iou
+    found = [
+        column
+        for row, column in enumerate(partners)
+        if column is not None and iou[row, column] >= min_iou
+    ]
+    merges, splits = merges_and_splits(table)
+    return InstanceCounts(
+        truths=len(table.truth_labels),
+        predictions=len(table.prediction_labels),
+        found=len(found),
+        hits=len(set(found)),
+        merges=merges,
+        splits=splits,
+    )
