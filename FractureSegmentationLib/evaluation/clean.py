@@ -79,8 +79,8 @@ def figures_of_score(score: CaseScore) -> CaseFigures:
 def _values(score: CaseScore | BoneScore, whole: Means) -> Figures:
     counts = score.counts
     return {
-        "fragments": counts.found + counts.missed,
-        "found": counts.found,
+        "fragments": counts.detected + counts.missed,
+        "found": counts.detected,
         **_means(score.headline, ""),
         **_means(score.all_fragments, "all_"),
         **_means(whole, "bone_"),

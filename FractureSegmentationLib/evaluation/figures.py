@@ -1,4 +1,4 @@
-"""What every protocol delivers: named figures per case, per bone and per true fragment."""
+"""What every protocol delivers, named figures per case, bone and fragment; their spread."""
 
 from __future__ import annotations
 

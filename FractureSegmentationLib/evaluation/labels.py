@@ -1,4 +1,4 @@
-"""Where labels lie in an array: bounding boxes, masks and cropping to what is labelled."""
+"""Label maps to be scored: boxes and masks, cropping, small labels left out, labels by bone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Which predicted fragment stands for which true one, and how far the two overlap."""
+"""Matching of predicted to true fragments: overlap, one-to-one or best partner, and their counts.
+
+Voxels of every pair of labels are counted once (`overlap_table`). IoU, Dice, the matching, and how
+many fragments were detected, missed, merged and split are read from that table.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ Counts = npt.NDArray[np.int64]
 _MAX_DENSE_BINS = 1 << 24
 
 
-FOUND_IOU = 0.5
-"""A pair counts as found from this IoU on."""
+DETECTED_IOU = 0.5
+"""A pair counts as detected from this IoU on."""
 _COVERING_SHARE = 0.5
 Partners = Sequence[int | None]
 """Per true fragment the column of its prediction in the table, None where there is none."""
@@ -117,22 +121,6 @@ def overlap_table(prediction: LabelArray, truth: LabelArray) -> OverlapTable:
     )
 
 
-def match_fragments(prediction: LabelArray, truth: LabelArray) -> tuple[Match, ...]:
-    """Pair every true fragment with at most one predicted one; see `match_table`.
-
-    Args:
-        prediction: (K, J, I) labels, 0 = background.
-        truth: (K, J, I) labels, 0 = background.
-
-    Returns:
-        One match per true label, ascending.
-
-    Raises:
-        ValueError: the grids differ, or a label is negative.
-    """
-    return match_table(overlap_table(prediction, truth))
-
-
 def match_table(table: OverlapTable) -> tuple[Match, ...]:
     """Pair labels one-to-one so that the sum of their IoU is largest (Hungarian method).
 
@@ -176,14 +164,14 @@ class FragmentCounts:
     """Found, invented, missed, merged and split fragments; counts of several bones add up.
 
     Attributes:
-        found: true fragments whose match has an IoU of at least 0.5.
+        detected: true fragments whose match has an IoU of at least 0.5.
         invented: predicted fragments that are no such match.
         missed: true fragments without such a match.
         merges: predictions that cover at least half of two or more true fragments.
         splits: true fragments that cover at least half of two or more predictions.
     """
 
-    found: int = 0
+    detected: int = 0
     invented: int = 0
     missed: int = 0
     merges: int = 0
@@ -191,22 +179,22 @@ class FragmentCounts:
 
     @property
     def precision(self) -> float:
-        """Share of the predicted fragments that are found ones; 1 where nothing is at stake."""
-        return _share(self.found, self.invented, is_nothing_at_stake=self.missed == 0)
+        """Share of the predicted fragments that are detected ones; 1 where nothing is at stake."""
+        return _share(self.detected, self.invented, is_nothing_at_stake=self.missed == 0)
 
     @property
     def recall(self) -> float:
-        """Share of the true fragments that were found; 1 where nothing is at stake."""
-        return _share(self.found, self.missed, is_nothing_at_stake=self.invented == 0)
+        """Share of the true fragments that were detected; 1 where nothing is at stake."""
+        return _share(self.detected, self.missed, is_nothing_at_stake=self.invented == 0)
 
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall; 1 where nothing is at stake."""
-        return _share(2 * self.found, self.invented + self.missed, is_nothing_at_stake=True)
+        return _share(2 * self.detected, self.invented + self.missed, is_nothing_at_stake=True)
 
     def __add__(self, other: FragmentCounts) -> FragmentCounts:
         return FragmentCounts(
-            found=self.found + other.found,
+            detected=self.detected + other.detected,
             invented=self.invented + other.invented,
             missed=self.missed + other.missed,
             merges=self.merges + other.merges,
@@ -216,12 +204,12 @@ class FragmentCounts:
 
 def count_fragments(table: OverlapTable) -> FragmentCounts:
     """Count what became of the fragments of one bone."""
-    found = sum(match.iou >= FOUND_IOU for match in match_table(table))
+    detected = sum(match.iou >= DETECTED_IOU for match in match_table(table))
     merges, splits = merges_and_splits(table)
     return FragmentCounts(
-        found=found,
-        invented=len(table.prediction_labels) - found,
-        missed=len(table.truth_labels) - found,
+        detected=detected,
+        invented=len(table.prediction_labels) - detected,
+        missed=len(table.truth_labels) - detected,
         merges=merges,
         splits=splits,
     )
@@ -254,23 +242,23 @@ class InstanceCounts:
     Attributes:
         truths: true fragments.
         predictions: predicted fragments.
-        found: true fragments whose prediction overlaps them enough.
-        hits: predictions that are such a one; fewer than `found` where one serves several.
+        detected: true fragments whose prediction overlaps them enough.
+        hits: predictions that are such a one; fewer than `detected` where one serves several.
         merges: predictions that cover at least half of two or more true fragments.
         splits: true fragments that cover at least half of two or more predictions.
     """
 
     truths: int = 0
     predictions: int = 0
-    found: int = 0
+    detected: int = 0
     hits: int = 0
     merges: int = 0
     splits: int = 0
 
     @property
     def recall(self) -> float:
-        """Share of the true fragments that were found; NaN where there is none."""
-        return self.found / self.truths if self.truths else math.nan
+        """Share of the true fragments that were detected; NaN where there is none."""
+        return self.detected / self.truths if self.truths else math.nan
 
     @property
     def precision(self) -> float:
@@ -284,7 +272,7 @@ class InstanceCounts:
         """Harmonic mean of recall and precision; NaN where there is nothing on either side."""
         if not self.truths and not self.predictions:
             return math.nan
-        if not self.found:
+        if not self.detected:
             return 0.0
         return 2.0 * self.precision * self.recall / (self.precision + self.recall)
 
@@ -292,7 +280,7 @@ class InstanceCounts:
         return InstanceCounts(
             truths=self.truths + other.truths,
             predictions=self.predictions + other.predictions,
-            found=self.found + other.found,
+            detected=self.detected + other.detected,
             hits=self.hits + other.hits,
             merges=self.merges + other.merges,
             splits=self.splits + other.splits,
@@ -308,9 +296,9 @@ def best_partners(table: OverlapTable) -> Partners:
 
 
 def count_instances(table: OverlapTable, partners: Partners, min_iou: float) -> InstanceCounts:
-    """Count what became of the fragments of one bone, found ones from `min_iou` on."""
+    """Count what became of the fragments of one bone, detected ones from `min_iou` on."""
     iou = table.iou
-    found = [
+    detected = [
         column
         for row, column in enumerate(partners)
         if column is not None and iou[row, column] >= min_iou
@@ -319,8 +307,8 @@ def count_instances(table: OverlapTable, partners: Partners, min_iou: float) -> 
     return InstanceCounts(
         truths=len(table.truth_labels),
         predictions=len(table.prediction_labels),
-        found=len(found),
-        hits=len(set(found)),
+        detected=len(detected),
+        hits=len(set(detected)),
         merges=merges,
         splits=splits,
     )

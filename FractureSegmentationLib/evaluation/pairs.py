@@ -1,4 +1,4 @@
-"""Which prediction is compared with which truth, and both read onto one grid."""
+"""Folders of cases: which label files a path stands for, which two are compared, on one grid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from FractureSegmentationLib.io.json_object import read_json_object
 from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.results.report import numbering_of_report
 from FractureSegmentationLib.volume import LabelVolume
-
 
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _CASE_FILES = ("fragments", "label", "labels")

@@ -1,8 +1,7 @@
 """The evaluator of the PENGWIN 2024 challenge (task 1, CT), with all its habits.
 
 Published figures of the challenge contain these habits, so only an evaluator that has them too is
-comparable with them. Judge a method by the clean protocol. docs/evaluation.md tells the habits one
-by one.
+comparable with them. Judge a method by the clean protocol. docs/evaluation.md lists the habits.
 """
 
 from __future__ import annotations

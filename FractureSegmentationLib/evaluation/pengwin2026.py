@@ -1,7 +1,7 @@
 """The ten metrics of the PENGWIN 2026 challenge, reconstructed from public descriptions.
 
 The official code was not public when this was written. What the descriptions leave open was decided
-here and is told in docs/evaluation.md; figures may differ from the official ones.
+here and is described in docs/evaluation.md; figures may differ from the official ones.
 """
 
 from __future__ import annotations

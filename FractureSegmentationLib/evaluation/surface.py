@@ -1,4 +1,4 @@
-"""How far two surfaces lie apart, in millimetres.
+"""Surfaces of labels and how far two of them lie apart, in millimetres.
 
 The surface of a mask is the mask without its erosion by the 6-neighbourhood: the voxels of the mask
 that touch the outside through a face. Distances run between voxel centres and are exact.

@@ -1,8 +1,9 @@
-"""An evaluation as comma-separated tables."""
+"""An evaluation as tables: CSV files, text for people, and JSON down to single fragments."""
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -305,6 +306,16 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "truths_without_prediction": list(evaluation.lone_truths),
         "predictions_without_truth": list(evaluation.lone_predictions),
     }
+
+
+def write_json(path: Path, evaluation: Evaluation) -> None:
+    """Write what `as_json` gives.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _summary_values(protocol: Protocol, cases: Named) -> dict[str, Any]:
