@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,23 +10,29 @@ import click
 
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
 from FractureSegmentationLib.errors import FracSegError, InputError
-from FractureSegmentationLib.evaluation.csv_tables import (
-    FIRST_COLUMN,
-    write_csv_file,
-    write_csv_folder,
-)
 from FractureSegmentationLib.evaluation.figures import ScoreSettings
 from FractureSegmentationLib.evaluation.files import Output, check_outputs, write_outputs
-from FractureSegmentationLib.evaluation.json_figures import SCHEMA, as_json
 from FractureSegmentationLib.evaluation.pairs import pair_sources, without_names
 from FractureSegmentationLib.evaluation.picture import (
     MARK,
     refuse_without_matplotlib,
     write_picture,
 )
-from FractureSegmentationLib.evaluation.protocols import PROTOCOLS, protocol_named
-from FractureSegmentationLib.evaluation.run import Evaluation, Plan, evaluate_pairs
-from FractureSegmentationLib.evaluation.text_tables import as_text
+from FractureSegmentationLib.evaluation.run import (
+    PROTOCOLS,
+    Evaluation,
+    Plan,
+    evaluate_pairs,
+    protocol_named,
+)
+from FractureSegmentationLib.evaluation.tables import (
+    FIRST_COLUMN,
+    SCHEMA,
+    as_text,
+    write_csv_file,
+    write_csv_folder,
+    write_json,
+)
 
 _NUMBERING = click.Choice(list(NUMBERINGS))
 _HELP = "  ".join(f"{protocol.name}: {protocol.summary}" for protocol in PROTOCOLS)
@@ -128,10 +133,10 @@ def evaluate(
         prediction_numbering=pred_numbering,
         truth_numbering=gt_numbering,
     )
-    evaluation = evaluate_pairs(pairing, plan, _teller(len(pairing.pairs)))
+    evaluation = evaluate_pairs(pairing, plan, _reporter(len(pairing.pairs)))
     write_outputs(outputs, evaluation)
     click.echo(as_text(evaluation))
-    has_lone_cases = not ignore_unpaired and _tell_lone_cases(evaluation)
+    has_lone_cases = not ignore_unpaired and _report_lone_cases(evaluation)
     return _exit_status(evaluation, has_lone_cases=has_lone_cases)
 
 
@@ -140,7 +145,7 @@ def _outputs(json_path: Path | None, csv_path: Path | None, picture: Path | None
     outputs = []
     if json_path is not None:
         mark = SCHEMA.partition("/")[0].encode()
-        outputs.append(Output(path=json_path, write=_write_json, mark=mark))
+        outputs.append(Output(path=json_path, write=write_json, mark=mark))
     if csv_path is not None:
         is_folder = csv_path.is_dir() or csv_path.suffix.lower() != ".csv"
         outputs.append(
@@ -157,13 +162,8 @@ def _outputs(json_path: Path | None, csv_path: Path | None, picture: Path | None
     return outputs
 
 
-def _write_json(path: Path, evaluation: Evaluation) -> None:
-    text = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(f"{text}\n", encoding="utf-8")
-
-
-def _teller(total: int) -> Callable[[str, FracSegError | None], None]:
-    """Tells of failures at once and, at a terminal, of every case."""
+def _reporter(total: int) -> Callable[[str, FracSegError | None], None]:
+    """Reports failures at once and, at a terminal, every case."""
     is_watched = total > 1 and sys.stderr.isatty()
     done = 0
 
@@ -186,8 +186,8 @@ def _exit_status(evaluation: Evaluation, *, has_lone_cases: bool) -> int:
     return min(statuses, default=0)
 
 
-def _tell_lone_cases(evaluation: Evaluation) -> bool:
-    """Tell which cases only one folder has, a sentence per folder; whether there are any."""
+def _report_lone_cases(evaluation: Evaluation) -> bool:
+    """Report which cases only one folder has, a sentence per folder; whether there are any."""
     for names, what, lack in (
         (evaluation.lone_truths, "truths", "prediction"),
         (evaluation.lone_predictions, "predictions", "truth"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from FractureSegmentationLib.evaluation.case import CaseScore, score_case
 from FractureSegmentationLib.evaluation.figures import (
     BoneFigures,
     CaseFigures,
@@ -15,8 +14,10 @@ from FractureSegmentationLib.evaluation.figures import (
 from FractureSegmentationLib.evaluation.score import (
     MIN_FRAGMENT_MM3,
     BoneScore,
+    CaseScore,
     FragmentScore,
     Means,
+    score_case,
 )
 
 _METRICS = (
@@ -78,8 +79,8 @@ def figures_of_score(score: CaseScore) -> CaseFigures:
 def _values(score: CaseScore | BoneScore, whole: Means) -> Figures:
     counts = score.counts
     return {
-        "fragments": counts.found + counts.missed,
-        "found": counts.found,
+        "fragments": counts.detected + counts.missed,
+        "found": counts.detected,
         **_means(score.headline, ""),
         **_means(score.all_fragments, "all_"),
         **_means(whole, "bone_"),

@@ -1,11 +1,13 @@
-"""What every protocol delivers: named figures per case, per bone and per true fragment."""
+"""What every protocol delivers, named figures per case, bone and fragment; their spread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from FractureSegmentationLib.anatomy.catalogue import BONES
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -159,3 +161,140 @@ class Protocol:
     def primary_metric(self) -> Metric:
         """The metric that tells the worst cases."""
         return next(metric for metric in self.metrics if metric.name == self.primary)
+
+
+Named = Sequence[tuple[str, CaseFigures]]
+"""(name, figures) of every case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The distribution of one figure; NaN where nothing was measured.
+
+    Attributes:
+        count: how many values were measured.
+        mean: infinite as soon as one value is.
+        sd: sample standard deviation (n - 1); NaN of fewer than two values or an infinite one.
+        minimum: the smallest value.
+        q1: first quartile, linearly between the two nearest values, as numpy's default.
+        median: second quartile.
+        q3: third quartile.
+        maximum: the largest value.
+    """
+
+    count: int
+    mean: float
+    sd: float
+    minimum: float
+    q1: float
+    median: float
+    q3: float
+    maximum: float
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """All but the count, in the order in which tables have them."""
+        return (self.mean, self.sd, self.minimum, self.q1, self.median, self.q3, self.maximum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstCase:
+    """A case at the bad end.
+
+    Attributes:
+        name: of the case.
+        value: its figure.
+        bone: its worst bone by the same figure, "" where no bone has it.
+    """
+
+    name: str
+    value: float
+    bone: str
+
+
+def spread_of(values: Iterable[float]) -> Spread:
+    """The distribution of `values`; what was not measured (NaN) is left out."""
+    ranked = sorted(value for value in values if not math.isnan(value))
+    count = len(ranked)
+    mean = math.fsum(ranked) / count if count else math.nan
+    sd = math.nan
+    if count > 1 and math.isfinite(mean):
+        sd = math.sqrt(math.fsum((value - mean) ** 2 for value in ranked) / (count - 1))
+    return Spread(
+        count=count,
+        mean=mean,
+        sd=sd,
+        minimum=_quantile(ranked, 0.0),
+        q1=_quantile(ranked, 0.25),
+        median=_quantile(ranked, 0.5),
+        q3=_quantile(ranked, 0.75),
+        maximum=_quantile(ranked, 1.0),
+    )
+
+
+def case_values(cases: Named, metric: Metric) -> list[float]:
+    """The figure of every case."""
+    return [_value(case.values, metric) for _, case in cases]
+
+
+def bone_values(cases: Named, metric: Metric, bone: str | None = None) -> list[float]:
+    """The figure of every bone of every case, or of the bones called `bone`."""
+    return [
+        _value(one.values, metric)
+        for _, case in cases
+        for one in case.bones
+        if bone is None or one.bone == bone
+    ]
+
+
+def bone_names(cases: Named) -> tuple[str, ...]:
+    """The bones that occur, in catalogue order."""
+    order = {bone.slug: place for place, bone in enumerate(BONES)}
+    found = {bone.bone for _, case in cases for bone in case.bones}
+    return tuple(sorted(found, key=lambda name: order[name.split("+")[0]]))
+
+
+def worst_cases(cases: Named, metric: Metric, count: int) -> tuple[WorstCase, ...]:
+    """The `count` worst cases that have the figure, worst first; equal ones by name.
+
+    Raises:
+        ValueError: the metric has no bad end.
+    """
+    if not metric.better:
+        raise ValueError(f"{metric.name} is neither good nor bad")
+    sign = 1.0 if metric.better == "high" else -1.0
+    measured = [
+        (sign * value, name, case)
+        for (name, case), value in zip(cases, case_values(cases, metric), strict=True)
+        if not math.isnan(value)
+    ]
+    return tuple(
+        WorstCase(name=name, value=sign * signed, bone=_worst_bone(case, metric, sign))
+        for signed, name, case in sorted(measured, key=lambda row: row[:2])[:count]
+    )
+
+
+def worst_case(cases: Named, metric: Metric) -> WorstCase | None:
+    """The worst case; None where all are alike, none has the figure, or it has no bad end."""
+    if not metric.better:
+        return None
+    ranked = worst_cases(cases, metric, len(cases))
+    return ranked[0] if ranked and ranked[0].value != ranked[-1].value else None
+
+
+def _worst_bone(case: CaseFigures, metric: Metric, sign: float) -> str:
+    values = [(sign * _value(bone.values, metric), bone.bone) for bone in case.bones]
+    return min((pair for pair in values if not math.isnan(pair[0])), default=(0.0, ""))[1]
+
+
+def _value(values: Figures, metric: Metric) -> float:
+    return values.get(metric.name, math.nan)
+
+
+def _quantile(ranked: Sequence[float], share: float) -> float:
+    if not ranked:
+        return math.nan
+    place = share * (len(ranked) - 1)
+    low, high = ranked[math.floor(place)], ranked[math.ceil(place)]
+    # Two infinite neighbours have no difference that could be halved.
+    return low if low == high else low + (high - low) * (place - math.floor(place))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, OutputExistsError
-from FractureSegmentationLib.evaluation.csv_tables import TABLES
 from FractureSegmentationLib.evaluation.run import Evaluation
+from FractureSegmentationLib.evaluation.tables import TABLES
 from FractureSegmentationLib.io.leftovers import (
     backup_path,
     clear_leftovers,

@@ -1,8 +1,7 @@
 """The evaluator of the PENGWIN 2024 challenge (task 1, CT), with all its habits.
 
 Published figures of the challenge contain these habits, so only an evaluator that has them too is
-comparable with them. Judge a method by the clean protocol. docs/evaluation.md tells the habits one
-by one.
+comparable with them. Judge a method by the clean protocol. docs/evaluation.md lists the habits.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from FractureSegmentationLib.evaluation.bone_groups import BoneLabels, bone_groups, labels_by_bone
-from FractureSegmentationLib.evaluation.clouds import IndicesKji, SurfaceClouds
 from FractureSegmentationLib.evaluation.figures import (
     BoneFigures,
     CaseFigures,
@@ -24,8 +21,14 @@ from FractureSegmentationLib.evaluation.figures import (
     Protocol,
     ScoreRequest,
 )
-from FractureSegmentationLib.evaluation.overlap import OverlapTable, overlap_table
-from FractureSegmentationLib.evaluation.surface import PointsMm, eroded_and_dilated
+from FractureSegmentationLib.evaluation.labels import BoneLabels, bone_groups, labels_by_bone
+from FractureSegmentationLib.evaluation.matching import OverlapTable, overlap_table
+from FractureSegmentationLib.evaluation.surface import (
+    IndicesKji,
+    PointsMm,
+    SurfaceClouds,
+    eroded_and_dilated,
+)
 from FractureSegmentationLib.types import MaskArray
 
 BONES = ("sacrum", "left_hip", "right_hip")

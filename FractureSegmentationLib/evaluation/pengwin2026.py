@@ -1,7 +1,7 @@
 """The ten metrics of the PENGWIN 2026 challenge, reconstructed from public descriptions.
 
 The official code was not public when this was written. What the descriptions leave open was decided
-here and is told in docs/evaluation.md; figures may differ from the official ones.
+here and is described in docs/evaluation.md; figures may differ from the official ones.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2026
-from FractureSegmentationLib.evaluation.bone_groups import bone_groups, labels_by_bone
-from FractureSegmentationLib.evaluation.clouds import IndicesKji, SurfaceClouds
 from FractureSegmentationLib.evaluation.figures import (
     BoneFigures,
     CaseFigures,
@@ -23,26 +22,31 @@ from FractureSegmentationLib.evaluation.figures import (
     Protocol,
     ScoreRequest,
 )
-from FractureSegmentationLib.evaluation.fracture_zone import fracture_zone
-from FractureSegmentationLib.evaluation.instance_counts import (
-    InstanceCounts,
-    best_partners,
-    count_instances,
-)
-from FractureSegmentationLib.evaluation.overlap import OverlapTable, overlap_table
-from FractureSegmentationLib.evaluation.pair_boxes import label_boxes, mask_of
-from FractureSegmentationLib.evaluation.pruning import (
+from FractureSegmentationLib.evaluation.labels import (
+    bone_groups,
+    label_boxes,
+    labels_by_bone,
+    mask_of,
     without_small_components,
     without_small_labels,
 )
+from FractureSegmentationLib.evaluation.matching import (
+    InstanceCounts,
+    OverlapTable,
+    best_partners,
+    count_instances,
+    overlap_table,
+)
 from FractureSegmentationLib.evaluation.surface import (
+    IndicesKji,
+    SurfaceClouds,
     SurfaceDistances,
     distances_between,
     eroded_and_dilated,
     missing_distances,
 )
-from FractureSegmentationLib.types import LabelArray, MaskArray
-from FractureSegmentationLib.voxels.boxes import union_box
+from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.boxes import grown_box, union_box
 
 MIN_FRAGMENT_MM3, MIN_COMPONENT_MM3, LOCAL_MM = 500.0, 1000.0, 20.0
 
@@ -239,3 +243,27 @@ PENGWIN_2026_PROTOCOL = Protocol(
     score=score_pengwin2026,
     is_reconstructed=True,
 )
+
+
+def fracture_zone(fragments: LabelArray, spacing_mm: Spacing, reach_mm: float) -> MaskArray:
+    """Every voxel that has at least two different fragments within `reach_mm`.
+
+    Between touching fragments that is what lies within the reach of their interface; of fragments
+    that a gap parts, what lies within the reach of the other one. A bone in one piece has no zone.
+
+    Args:
+        fragments: (K, J, I) true fragments of one bone, 0 elsewhere.
+        spacing_mm: voxel size along (k, j, i), in mm.
+        reach_mm: distance between voxel centres, in mm.
+
+    Returns:
+        (K, J, I) mask.
+    """
+    near = np.zeros(fragments.shape, np.uint8)
+    reach = [int(reach_mm / step) + 1 for step in spacing_mm]
+    for label, box in label_boxes(fragments).items():
+        around = grown_box(box, reach, fragments.shape)
+        distance_mm = distance_transform_edt(fragments[around] != label, sampling=spacing_mm)
+        near[around] = np.minimum(near[around] + (distance_mm <= reach_mm), 2)
+    zone: MaskArray = near == 2
+    return zone

@@ -14,9 +14,14 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.errors import EnvironmentProblemError
-from FractureSegmentationLib.evaluation.figures import Metric
+from FractureSegmentationLib.evaluation.figures import (
+    Metric,
+    Named,
+    bone_names,
+    bone_values,
+    worst_cases,
+)
 from FractureSegmentationLib.evaluation.run import Evaluation
-from FractureSegmentationLib.evaluation.spread import Named, bone_names, bone_values, worst_cases
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,22 +1,39 @@
-"""Scoring one pair after the other; a damaged case does not stop the rest."""
+"""Evaluation of many cases: the protocols, and scoring one pair after the other.
+
+A case that cannot be scored does not stop the rest. From Python:
+
+    evaluation = evaluate_folders(Path("predictions"), Path("truth"), protocol="pengwin2024")
+    evaluation.cases[0][1].values["iou"]
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.errors import FracSegError, as_problem
+from FractureSegmentationLib.evaluation.clean import CLEAN
 from FractureSegmentationLib.evaluation.figures import (
     CaseFigures,
     Protocol,
     ScoreRequest,
     ScoreSettings,
 )
-from FractureSegmentationLib.evaluation.pair_boxes import cropped_to_labels
-from FractureSegmentationLib.evaluation.pairs import Pairing, chosen_numbering, read_pair
-from FractureSegmentationLib.evaluation.sources import LabelSource
+from FractureSegmentationLib.evaluation.labels import cropped_to_labels
+from FractureSegmentationLib.evaluation.pairs import (
+    LabelSource,
+    Pairing,
+    chosen_numbering,
+    pair_sources,
+    read_pair,
+)
+from FractureSegmentationLib.evaluation.pengwin2024 import PENGWIN_2024_PROTOCOL
+from FractureSegmentationLib.evaluation.pengwin2026 import PENGWIN_2026_PROTOCOL
+
+PROTOCOLS: tuple[Protocol, ...] = (CLEAN, PENGWIN_2024_PROTOCOL, PENGWIN_2026_PROTOCOL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +74,53 @@ class Evaluation:
     lone_truths: tuple[str, ...] = ()
 
 
+def evaluate_folders(
+    prediction: Path,
+    truth: Path,
+    *,
+    protocol: str = CLEAN.name,
+    settings: ScoreSettings | None = None,
+    prediction_numbering: str | None = None,
+    truth_numbering: str | None = None,
+) -> Evaluation:
+    """Score a prediction, or a folder of them, against the truth; what `fracseg evaluate` does.
+
+    Args:
+        prediction: a label file, a result folder, a case folder, or a folder of many of these.
+        truth: likewise; cases pair by their names.
+        protocol: clean, pengwin2024 or pengwin2026.
+        settings: what else may be chosen; None takes the defaults.
+        prediction_numbering: how labels name bones; None where the result's report says it.
+        truth_numbering: likewise.
+
+    Raises:
+        ValueError: there is no such protocol.
+        FracSegError: nothing pairs, or none of the pairs could be scored.
+    """
+    plan = Plan(
+        protocol=protocol_named(protocol),
+        settings=settings or ScoreSettings(),
+        prediction_numbering=prediction_numbering,
+        truth_numbering=truth_numbering,
+    )
+    return evaluate_pairs(pair_sources(prediction, truth), plan)
+
+
+def _ignore(name: str, error: FracSegError | None) -> None:
+    del name, error
+
+
 def evaluate_pairs(
-    pairing: Pairing, plan: Plan, on_case: Callable[[str, FracSegError | None], None]
+    pairing: Pairing,
+    plan: Plan,
+    on_case: Callable[[str, FracSegError | None], None] = _ignore,
 ) -> Evaluation:
     """Score every pair; one case is in memory at a time.
 
     Args:
         pairing: the pairs.
         plan: how they are scored.
-        on_case: told the name of every case when it is done, and what was wrong with it.
+        on_case: called with the name of every finished case and, where it failed, the error.
 
     Raises:
         FracSegError: none of the pairs could be scored. Of a single one, whatever was wrong.
@@ -116,3 +171,16 @@ def _request(
         truth_numbering=true_as,
         settings=settings,
     )
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol called `name`.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    for protocol in PROTOCOLS:
+        if protocol.name == name:
+            return protocol
+    known = ", ".join(protocol.name for protocol in PROTOCOLS)
+    raise ValueError(f"no protocol is called {name!r}; known: {known}")

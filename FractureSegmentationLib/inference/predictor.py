@@ -14,12 +14,10 @@ from torch.nn.utils.memory_format import convert_conv3d_weight_memory_format
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.inference.device import (
     DTYPES,
+    Placement,
     Precision,
     choose_device,
     choose_precision,
-)
-from FractureSegmentationLib.inference.placement import (
-    Placement,
     describe_fallback,
     usual_batch,
 )

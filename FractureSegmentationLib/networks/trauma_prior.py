@@ -1,24 +1,28 @@
-"""The trauma prior of TPC-Net: embeddings, memory, channel and spatial attention of all scales."""
+"""The trauma prior of TPC-Net: patch embeddings, their memory bank, attention at all scales."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from FractureSegmentationLib.networks.attention import (
+    ChannelAttention,
+    MultiHeadAttention,
+    SpatialAttention,
+    feed_forward,
+)
 from FractureSegmentationLib.networks.blocks import full_precision
-from FractureSegmentationLib.networks.channel_attention import ChannelAttention
 from FractureSegmentationLib.networks.config import TPCNetConfig
-from FractureSegmentationLib.networks.grids import Side, pool_to_grids
-from FractureSegmentationLib.networks.memory import TraumaMemory
-from FractureSegmentationLib.networks.projection import PatchProjection
-from FractureSegmentationLib.networks.refined_features import RefinedFeatures
-from FractureSegmentationLib.networks.spatial_attention import SpatialAttention
+from FractureSegmentationLib.networks.grids import RefinedFeatures, Side, pool_to_grids
 
 _MEAN: Side = (1, 1, 1)
+
+
+_EPS = 1e-8
 
 
 class TraumaPrior(nn.Module):
@@ -141,3 +145,174 @@ class TraumaPrior(nn.Module):
             for grid, gain in zip(grids, gains, strict=True)
         ]
         return cast(list[Tensor], self.spatial_attention(raised))
+
+
+def _thaw(memory: TraumaMemory, _: object) -> None:
+    memory.unfreeze()
+
+
+class TraumaMemory(nn.Module):
+    """Eq. 4 to 6: refines embeddings by what the bank holds of the same scale.
+
+    The bank is a buffer, written first in, first out per scale, never by gradient: a row is
+    replaced long before gradients could shape it. What is learned is how it is read, and one offset
+    per scale. The raw bank is kept; writing the self-attended one back would draw all rows to their
+    mean. `written` counts the rows written per scale since the start, so the next row is
+    `written % keys`, and `min(written, keys)` rows are filled. Empty rows are never attended to,
+    except that an unwritten bank offers its first, random row.
+
+    Args:
+        scales: number of scales (L).
+        keys: rows per scale (K).
+        width: length of an embedding (F).
+        heads: attention heads.
+    """
+
+    memory: Tensor
+    memory_count: Tensor
+    frozen_keys: Tensor | None
+    frozen_values: Tensor | None
+
+    def __init__(self, scales: int, keys: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.register_buffer("memory", 0.02 * torch.randn(scales, keys, width))
+        self.register_buffer("memory_count", torch.zeros((), dtype=torch.int64))
+        self.offset = nn.Parameter(torch.zeros(scales, 1, width))
+        self.self_attention = MultiHeadAttention(width, heads)
+        self.self_norm = nn.LayerNorm(width)
+        self.self_mlp = feed_forward(width, 2 * width)
+        self.cross_attention = MultiHeadAttention(width, heads)
+        self.cross_norm = nn.LayerNorm(width)
+        self.cross_mlp = feed_forward(width, 2 * width)
+        # Buffers, so that they move with the module; not part of its state.
+        self.register_buffer("frozen_keys", None, persistent=False)
+        self.register_buffer("frozen_values", None, persistent=False)
+        on_loaded = cast(Callable[..., object], self.register_load_state_dict_post_hook)
+        on_loaded(_thaw)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether keys and values were computed ahead."""
+        return self.frozen_keys is not None
+
+    def filled_rows(self) -> int:
+        """Rows per scale that the bank offers, at least one."""
+        return min(max(int(self.memory_count), 1), self.memory.shape[1])
+
+    def prior(self) -> Tensor:
+        """M_self of Eq. 4, (L, filled rows, F)."""
+        bank = self.memory[:, : self.filled_rows()] + self.offset
+        attended = self.self_norm(self.self_attention(bank, bank))
+        refined: Tensor = bank + self.self_mlp(attended)
+        return refined
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Eq. 5: (L, B, F) embeddings g to refined embeddings of the same shape."""
+        keys, values = self._keys_and_values()
+        found = self.cross_norm(self.cross_attention.attend(embeddings, keys, values))
+        enhanced: Tensor = embeddings + self.cross_mlp(found)
+        return enhanced
+
+    @torch.no_grad()
+    def write(self, embeddings: Tensor) -> None:
+        """Eq. 6: let (L, N, F) embeddings replace the oldest rows of their scale."""
+        self.unfreeze()
+        scales, keys, width = self.memory.shape
+        if embeddings.ndim != 3 or embeddings.shape[::2] != (scales, width):
+            raise ValueError(f"expected ({scales}, N, {width}), got {tuple(embeddings.shape)}")
+        rows = embeddings.shape[1]
+        at = (int(self.memory_count) + torch.arange(rows, device=self.memory.device)) % keys
+        self.memory[:, at[-keys:]] = embeddings[:, -keys:].detach().to(self.memory)
+        self.memory_count += rows
+
+    @torch.no_grad()
+    def freeze(self) -> None:
+        """Compute keys and values once, for as long as neither bank nor weights change."""
+        self.frozen_keys, self.frozen_values = self._keys_and_values()
+
+    def unfreeze(self) -> None:
+        """Forget the keys and values computed ahead."""
+        self.frozen_keys = self.frozen_values = None
+
+    def train(self, mode: bool = True) -> TraumaMemory:
+        """Enter training (which thaws the bank) or evaluation."""
+        if mode:
+            self.unfreeze()
+        return super().train(mode)
+
+    def _keys_and_values(self) -> tuple[Tensor, Tensor]:
+        if self.frozen_keys is not None and self.frozen_values is not None:
+            return self.frozen_keys, self.frozen_values
+        return self.cross_attention.project_keys(self.prior())
+
+
+class RunningStandardisation(nn.Module):
+    """Takes from every channel its running mean and divides by its running deviation.
+
+    Instance normalisation leaves the mean of a channel nearly the same in every patch: what tells
+    two patches apart is a small change on a large constant, and without this step all embeddings
+    point the same way and the contrastive loss has no gradient to begin with. A batch of two to
+    four patches is too small for its own statistics, so running ones are used in training too.
+    Only a fixed affine map, which the linear layer behind it could undo.
+
+    Args:
+        channels: length of the vectors.
+        momentum: weight of a new batch, once enough batches were seen.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.02) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardise (B, channels); in training the batch enters the statistics first."""
+        if self.training:
+            self._learn(x.detach())
+        standardised: Tensor = (x - self.mean) * torch.rsqrt(self.variance + _EPS)
+        return standardised
+
+    @torch.no_grad()
+    def _learn(self, x: Tensor) -> None:
+        self.batches += 1
+        weight = max(self.momentum, 1.0 / float(self.batches))
+        self.mean.lerp_(x.mean(dim=0).to(self.mean), weight)
+        spread = (x.to(self.mean) - self.mean).square().mean(dim=0)
+        self.variance.lerp_(spread, weight)
+
+
+class PatchProjection(nn.Module):
+    """Unifies the channels of one scale and projects the patch to its embedding g.
+
+    The method applies a 3D linear convolution to the map, averages, and puts a perceptron behind.
+    A 1x1x1 convolution commutes with the average, so the average comes first here: the same result
+    for a millionth of the work.
+
+    Args:
+        channels: channels of the scale.
+        embedding_dim: length of the embedding.
+    """
+
+    def __init__(self, channels: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.standardise = RunningStandardisation(channels)
+        self.unify = nn.Linear(channels, embedding_dim)
+        # Layer, not batch, normalisation: a batch holds two to four patches, and the memory bank
+        # keeps the output across batches.
+        self.head = nn.Sequential(
+            nn.Linear(embedding_dim, embedding_dim),
+            nn.LayerNorm(embedding_dim),
+            nn.LeakyReLU(0.01),
+            nn.Linear(embedding_dim, embedding_dim),
+        )
+
+    def forward(self, descriptor: Tensor) -> Tensor:
+        """Embed the mean feature vectors (B, channels) of a batch as (B, embedding_dim)."""
+        embedding: Tensor = self.head(self.unify(self.standardise(descriptor)))
+        return embedding

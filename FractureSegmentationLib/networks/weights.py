@@ -48,7 +48,10 @@ _MOST_STAGES = 10
 _MOST_CONVOLUTIONS = 8
 _LARGEST_COUNT = 4096  # of channels, keys, heads; the published network has at most 1000
 _FINEST_MM, _COARSEST_MM = 0.1, 20.0
+_MOST_DIFFERENCES = 3
+_LONGEST_NAME = 80
 _NUMBERS = {torch.float16, torch.bfloat16, torch.float32, torch.int64, torch.int32, torch.bool}
+_Shapes = dict[str, tuple[int, ...]]
 _REMEDY = "Get the model again, or install the program again."
 
 
@@ -186,37 +189,54 @@ def _refuse_implausible(spec: ModelSpec, state: dict[str, Tensor]) -> None:
     # hold, the file has to hold: no small file makes a giant.
     stages = zip(config.features[:-1], config.features[1:], strict=True)
     kernels = sum(27 * narrow * wide for narrow, wide in stages)
-    if kernels > sum(values.numel() for values in state.values()):
-        raise _unfit()
+    stored = sum(values.numel() for values in state.values())
+    if kernels > stored:
+        raise _mismatch(
+            f"{stored} values are stored, its convolutions alone need {kernels} (features in "
+            f"{SPEC_FILE}: {', '.join(map(str, config.features))})"
+        )
 
 
 def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
-    if misfit := _misfit(_shapes(state), _shapes(network.state_dict())):
-        raise _unfit(misfit)
-    if not all(bool(values.isfinite().all()) for values in state.values()):
-        raise DamagedWeightsError("The weights hold values that are not numbers.", _REMEDY)
+    if difference := _difference(_shapes(state), _shapes(network.state_dict())):
+        raise _mismatch(difference)
+    for name, values in state.items():
+        if not bool(values.isfinite().all()):
+            raise DamagedWeightsError(
+                f"The weights hold values that are not numbers (in {name}).", _REMEDY
+            )
     network.load_state_dict(state)
 
 
-def _unfit(where: str = "the file is too small") -> DamagedWeightsError:
+def _difference(stored: _Shapes, expected: _Shapes) -> str:
+    """The first tensors that differ, by name and shape; "" where all agree."""
+    differences = [
+        *(f"{name} is missing" for name in expected if name not in stored),
+        *(f"{_printable(name)} is not part of it" for name in stored if name not in expected),
+        *(
+            f"{name} has shape {stored[name]}, expected {shape}"
+            for name, shape in expected.items()
+            if name in stored and stored[name] != shape
+        ),
+    ]
+    rest = len(differences) - _MOST_DIFFERENCES
+    more = f"; and {rest} more" if rest > 0 else ""
+    return "; ".join(differences[:_MOST_DIFFERENCES]) + more
+
+
+def _printable(name: str) -> str:
+    """A tensor name out of a foreign file, short and without control characters."""
+    kept = "".join(letter for letter in name if letter.isprintable())
+    return kept if len(kept) <= _LONGEST_NAME else f"{kept[:_LONGEST_NAME]}..."
+
+
+def _mismatch(difference: str) -> DamagedWeightsError:
     return DamagedWeightsError(
-        f"The weights do not fit the network of the model: {where}.", _REMEDY
+        f"The weights do not fit the network of the model: {difference}.", _REMEDY
     )
 
 
-def _misfit(have: dict[str, tuple[int, ...]], want: dict[str, tuple[int, ...]]) -> str:
-    """The first tensor that is missing, too much or of another shape; "" where all fit."""
-    for name in dict.fromkeys([*want, *have]):
-        if name not in have:
-            return f"the tensor {name} is missing"
-        if name not in want:
-            return f"the tensor {name[:80]!r} is not one of the network's"
-        if have[name] != want[name]:
-            return f"the tensor {name} has the shape {have[name]} instead of {want[name]}"
-    return ""
-
-
-def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def _shapes(state: dict[str, Tensor]) -> _Shapes:
     return {name: tuple(values.shape) for name, values in state.items()}
 
 

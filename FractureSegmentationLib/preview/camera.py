@@ -1,4 +1,4 @@
-"""What is drawn in 3D and where it is looked at from; shared by both ways to draw it."""
+"""The 3D scene, its camera and its light, shared by both renderers so that their pictures agree."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ Vectors = npt.NDArray[np.float64]
 
 _FILL = 0.92
 """Share of the picture that the fragments take."""
+
+
+BACKGROUND = (233, 237, 242)
+"""Red, green, blue behind the fragments, 0 to 255."""
+LIGHTS = (((-0.35, 0.45, 0.82), 0.72), ((0.75, -0.15, 0.45), 0.22))
+"""(direction as right, up, towards the viewer; strength) of every light."""
+AMBIENT = 0.16
+"""Share of the colour that is seen without light."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,8 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.mesh import Surface
-from FractureSegmentationLib.preview.camera import Camera, Part, vertex_normals
-from FractureSegmentationLib.preview.lighting import AMBIENT, BACKGROUND, LIGHTS
+from FractureSegmentationLib.preview.camera import (
+    AMBIENT,
+    BACKGROUND,
+    LIGHTS,
+    Camera,
+    Part,
+    vertex_normals,
+)
 from FractureSegmentationLib.preview.raster import RgbImage, halved
 
 if TYPE_CHECKING:

@@ -12,19 +12,17 @@ from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.mesh import Surface
 from FractureSegmentationLib.preview import opengl, software
-from FractureSegmentationLib.preview.camera import Part, fitted_camera, points_of
+from FractureSegmentationLib.preview.camera import BACKGROUND, Part, fitted_camera, points_of
 from FractureSegmentationLib.preview.legend import (
     INK,
     Entry,
     draw_legend,
     legend_height,
     list_entries,
+    write_text,
 )
-from FractureSegmentationLib.preview.lettering import write_text
-from FractureSegmentationLib.preview.lighting import BACKGROUND
-from FractureSegmentationLib.preview.planes import Focus, find_focus
 from FractureSegmentationLib.preview.raster import RgbImage, blank, paste, write_png
-from FractureSegmentationLib.preview.slices import Section, draw_section
+from FractureSegmentationLib.preview.slices import Focus, Section, draw_section, find_focus
 from FractureSegmentationLib.types import Box, MaskArray, PointLps
 from FractureSegmentationLib.volume import LabelVolume, Volume
 from FractureSegmentationLib.voxels.boxes import bounding_box

@@ -14,8 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from FractureSegmentationLib.preview.camera import Camera, Part, Vectors, vertex_normals
-from FractureSegmentationLib.preview.lighting import AMBIENT, BACKGROUND, LIGHTS
+from FractureSegmentationLib.preview.camera import (
+    AMBIENT,
+    BACKGROUND,
+    LIGHTS,
+    Camera,
+    Part,
+    Vectors,
+    vertex_normals,
+)
 from FractureSegmentationLib.preview.raster import RgbImage, halved
 
 Indices = npt.NDArray[np.int64]

@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from FractureSegmentationLib.networks.nnunet import read_checkpoint
 from Testing.integration.fault_shell import Case, FaultyShell, snapshot_of
 
 WEIGHTS, SPEC = "model.safetensors", "model.json"
@@ -185,28 +184,3 @@ def test_a_bone_model_that_is_damaged_is_refused_too(
     assert run.events[-1]["code"] == "damaged_weights"
     assert not (tmp_path / "bones" / "proof").exists()
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("form", ["torch", "legacy torch", "bare pickle"])
-def test_a_checkpoint_that_is_a_program_is_not_run(
-    tmp_path: Path, protocol: int, form: str
-) -> None:
-    proof, path = tmp_path / "proof", tmp_path / "checkpoint_final.pth"
-    content = {"network_weights": {"a": torch.zeros(1)}, "logging": Program(proof)}
-    if form == "bare pickle":
-        path.write_bytes(pickle.dumps(content, protocol=protocol))
-    elif protocol < 2:
-        pytest.skip("PyTorch writes protocol 2 and later")
-    else:
-        torch.save(
-            content,
-            path,
-            pickle_protocol=protocol,
-            _use_new_zipfile_serialization=form == "torch",
-        )
-
-    with pytest.raises(Exception, match="damaged or not one of nnU-Net"):
-        read_checkpoint(path)
-    assert not proof.exists()

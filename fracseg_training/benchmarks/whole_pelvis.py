@@ -12,7 +12,7 @@ from fracseg_training.synthesis.label_map import read_label_map
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import NoBoneError
-from FractureSegmentationLib.evaluation.case import score_case
+from FractureSegmentationLib.evaluation.score import score_case
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.pipeline import segment_ct
 from FractureSegmentationLib.volume import LabelVolume, Volume

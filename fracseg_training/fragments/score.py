@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
-from FractureSegmentationLib.evaluation.counts import FragmentCounts
+from FractureSegmentationLib.evaluation.matching import FragmentCounts
 from FractureSegmentationLib.evaluation.score import score_bone
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input

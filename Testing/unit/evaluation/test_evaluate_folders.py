@@ -277,3 +277,22 @@ def test_volumes_of_one_case_only_are_held_at_a_time(
     assert result.return_value == 0
     assert len(alive) == 8
     assert most == 0
+
+
+def test_folders_are_scored_from_python_as_on_the_command_line(tmp_path: Path) -> None:
+    prediction = write_labels(tmp_path / "p" / "one.nii.gz", (1, 10), (2, 10))
+    write_labels(tmp_path / "p" / "two.nii.gz", (1, 20))
+    truth = write_labels(tmp_path / "t" / "one.nii.gz", (1, 10), (2, 10))
+    write_labels(tmp_path / "t" / "two.nii.gz", (1, 10), (2, 10))
+
+    scored = evaluation_run.evaluate_folders(
+        prediction.parent,
+        truth.parent,
+        prediction_numbering="fracseg",
+        truth_numbering="pengwin2024",
+    )
+
+    assert [(name, case.values["iou"]) for name, case in scored.cases] == [
+        ("one", 1.0),
+        ("two", 0.25),  # one of two fragments is matched, with half of its prediction
+    ]

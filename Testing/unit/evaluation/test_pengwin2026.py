@@ -13,12 +13,11 @@ import pytest
 
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, PENGWIN_2026, Numbering
 from FractureSegmentationLib.evaluation.figures import CaseFigures, ScoreRequest, ScoreSettings
-from FractureSegmentationLib.evaluation.fracture_zone import fracture_zone
-from FractureSegmentationLib.evaluation.pengwin2026 import score_pengwin2026
-from FractureSegmentationLib.evaluation.pruning import (
+from FractureSegmentationLib.evaluation.labels import (
     without_small_components,
     without_small_labels,
 )
+from FractureSegmentationLib.evaluation.pengwin2026 import fracture_zone, score_pengwin2026
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import LabelVolume

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, RunCancelledError
-from FractureSegmentationLib.inference.device import Precision
-from FractureSegmentationLib.inference.placement import Placement
+from FractureSegmentationLib.inference.device import Placement, Precision
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.progress import Event, Progress

@@ -10,8 +10,13 @@ import pytest
 
 from FractureSegmentationLib.mesh import Surface
 from FractureSegmentationLib.preview import opengl, software
-from FractureSegmentationLib.preview.camera import Part, fitted_camera, points_of, vertex_normals
-from FractureSegmentationLib.preview.lighting import BACKGROUND
+from FractureSegmentationLib.preview.camera import (
+    BACKGROUND,
+    Part,
+    fitted_camera,
+    points_of,
+    vertex_normals,
+)
 from FractureSegmentationLib.preview.picture import render_views
 from FractureSegmentationLib.preview.raster import RgbImage
 

@@ -15,13 +15,17 @@ from FractureSegmentationLib.anatomy.numbering import FRACSEG, PENGWIN_2024
 from FractureSegmentationLib.geometry import CANONICAL_DIRECTION, Geometry
 from FractureSegmentationLib.mesh import fragment_surfaces
 from FractureSegmentationLib.preview import legend
-from FractureSegmentationLib.preview.legend import Entry, draw_legend, list_entries
-from FractureSegmentationLib.preview.lettering import text_width, write_text
-from FractureSegmentationLib.preview.lighting import BACKGROUND
+from FractureSegmentationLib.preview.camera import BACKGROUND
+from FractureSegmentationLib.preview.legend import (
+    Entry,
+    draw_legend,
+    list_entries,
+    text_width,
+    write_text,
+)
 from FractureSegmentationLib.preview.picture import VIEW_HEIGHT, WIDTH, compose, write_preview
-from FractureSegmentationLib.preview.planes import find_focus
 from FractureSegmentationLib.preview.raster import blank, write_png
-from FractureSegmentationLib.preview.slices import Section, draw_section
+from FractureSegmentationLib.preview.slices import Section, draw_section, find_focus
 from FractureSegmentationLib.types import Direction
 from FractureSegmentationLib.volume import LabelVolume, Volume
 

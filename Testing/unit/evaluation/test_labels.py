@@ -7,8 +7,8 @@ import pytest
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
 from FractureSegmentationLib.evaluation.figures import Protocol, ScoreRequest
-from FractureSegmentationLib.evaluation.pair_boxes import cropped_to_labels
-from FractureSegmentationLib.evaluation.protocols import PROTOCOLS, protocol_named
+from FractureSegmentationLib.evaluation.labels import cropped_to_labels
+from FractureSegmentationLib.evaluation.run import PROTOCOLS, protocol_named
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.volume import LabelVolume
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from FractureSegmentationLib.networks.channel_attention import ChannelAttention
-from FractureSegmentationLib.networks.spatial_attention import SpatialAttention
+from FractureSegmentationLib.networks.attention import ChannelAttention, SpatialAttention
 
 
 def test_channel_factor_lies_between_one_and_two() -> None:

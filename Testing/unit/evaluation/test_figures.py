@@ -6,8 +6,10 @@ import math
 
 import pytest
 
-from FractureSegmentationLib.evaluation.figures import BoneFigures, CaseFigures, Metric
-from FractureSegmentationLib.evaluation.spread import (
+from FractureSegmentationLib.evaluation.figures import (
+    BoneFigures,
+    CaseFigures,
+    Metric,
     bone_names,
     bone_values,
     spread_of,
