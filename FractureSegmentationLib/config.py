@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.methods.catalogue import backend_named
+from FractureSegmentationLib.methods.catalogue import method_named
 from FractureSegmentationLib.volume import LabelVolume
 
 BoneFinder = Literal["auto", "threshold", "totalsegmentator"]
@@ -57,7 +57,7 @@ class SegmentSettings:
     keeps_maps: bool = False
 
     def __post_init__(self) -> None:
-        backend_named(self.method)
+        method_named(self.method)
         if not self.are_bones_given and finder_named(str(self.bones)) is None:
             raise ValueError(f"bones is a LabelVolume or one of {get_args(BoneFinder)}")
         for slug in self.only:

@@ -11,7 +11,7 @@ import click
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.io.survey import survey
-from FractureSegmentationLib.methods.catalogue import BACKENDS
+from FractureSegmentationLib.methods.catalogue import METHODS
 from FractureSegmentationLib.results.report import geometry_entry
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _series_entry(one: SeriesFinding) -> dict[str, Any]:
 
 
 def _bones() -> list[str]:
-    return [bone_named(slug).name.lower() for slug in BACKENDS[0].bones]
+    return [bone_named(slug).name.lower() for slug in METHODS[0].bones]
 
 
 def _axes(geometry: Geometry) -> str:

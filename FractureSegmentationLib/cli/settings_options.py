@@ -13,7 +13,7 @@ import click
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
 from FractureSegmentationLib.config import BoneFinder, PrecisionChoice, SegmentSettings
-from FractureSegmentationLib.methods.catalogue import BACKENDS
+from FractureSegmentationLib.methods.catalogue import METHODS
 from FractureSegmentationLib.volume import LabelVolume
 
 
@@ -81,8 +81,8 @@ _OPTIONS = (
     ),
     click.option(
         "--method",
-        type=click.Choice([backend.name for backend in BACKENDS]),
-        default=BACKENDS[0].name,
+        type=click.Choice([method.name for method in METHODS]),
+        default=METHODS[0].name,
         show_default=True,
     ),
     click.option("--model", type=click.Path(path_type=Path), help="Folder of the fragment model."),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
-from FractureSegmentationLib.methods.method import Backend
+from FractureSegmentationLib.methods.method import Method
 
-BACKENDS: tuple[Backend, ...] = (FRACSEGMENTATOR,)
+METHODS: tuple[Method, ...] = (FRACSEGMENTATOR,)
 
 
-def backend_named(name: str) -> Backend:
+def method_named(name: str) -> Method:
     """The method called `name`.
 
     Raises:
         ValueError: there is none; the message lists those there are.
     """
-    for backend in BACKENDS:
-        if backend.name == name:
-            return backend
-    known = ", ".join(backend.name for backend in BACKENDS)
+    for method in METHODS:
+        if method.name == name:
+            return method
+    known = ", ".join(method.name for method in METHODS)
     raise ValueError(f"no method is called {name!r}; known: {known}")

@@ -9,7 +9,7 @@ from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.inference.intensity import FRAGMENT_NORMALISATION, fragment_input
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.methods.method import Backend
+from FractureSegmentationLib.methods.method import Method
 from FractureSegmentationLib.networks.config import TPCNetConfig
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def _build_network(config: Mapping[str, Any]) -> nn.Module:
     return TPCNet(TPCNetConfig.from_dict(config))
 
 
-FRACSEGMENTATOR = Backend(
+FRACSEGMENTATOR = Method(
     name="fracsegmentator",
     input_kind="ct",
     channels=bicm.CHANNELS,

@@ -27,7 +27,7 @@ Decode: TypeAlias = Callable[[FragmentMap, MaskArray, RecoveryConfig], Recovery]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
+class Method:
     """A fragment segmentation method.
 
     Attributes:

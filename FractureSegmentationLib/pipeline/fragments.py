@@ -14,7 +14,7 @@ from FractureSegmentationLib.bones.extent import grow_bone, shrink_bone
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.result import Recovery
-from FractureSegmentationLib.methods.method import Backend
+from FractureSegmentationLib.methods.method import Method
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import LabelArray, MaskArray
 from FractureSegmentationLib.volume import FragmentMap, LabelVolume
@@ -57,20 +57,20 @@ class FragmentRun:
     """What divides one bone after the other.
 
     Attributes:
-        backend: the method.
+        method: the method.
         predictor: its trained network.
         recovery: how a predicted map becomes fragments.
     """
 
-    backend: Backend
+    method: Method
     predictor: Predictor
     recovery: RecoveryConfig
 
 
-def window_plan(backend: Backend) -> WindowPlan:
+def window_plan(method: Method) -> WindowPlan:
     """How the method's network is moved over a crop; beyond it there is no bone."""
-    outside = (backend.normalisation.outside_value, 0.0)
-    return WindowPlan(patch=backend.patch, overlap=backend.overlap, padding=outside)
+    outside = (method.normalisation.outside_value, 0.0)
+    return WindowPlan(patch=method.patch, overlap=method.overlap, padding=outside)
 
 
 def others_of(crop: BoneCrop, bones: LabelVolume) -> MaskArray:
@@ -96,19 +96,19 @@ def segment_bone(
         RunCancelledError: the caller asked to stop.
     """
     mask = crop.mask if others is None else reach_of(crop, others)
-    backend = run.backend
-    channels = backend.make_input(crop.ct.voxels, mask, backend.normalisation)
+    method = run.method
+    channels = method.make_input(crop.ct.voxels, mask, method.normalisation)
     fragment_map = FragmentMap(
         voxels=run.predictor.predict(channels, mask, progress),
         geometry=crop.working,
-        channels=backend.channels,
+        channels=method.channels,
     )
     if others is None:
         extent, native = mask, crop.native_mask
     else:
         extent, native = _extent(crop, mask, others, fragment_map)
     recovery = _within_capacity(
-        backend.decode(fragment_map, extent, run.recovery), extent, backend.capacity, crop
+        method.decode(fragment_map, extent, run.recovery), extent, method.capacity, crop
     )
     progress.report(1.0)
     labels = labels_to_grid(recovery.labels, crop.working, crop.native, native)

@@ -11,8 +11,8 @@ from FractureSegmentationLib.bones.totalsegmentator import require_totalsegmenta
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import DamagedWeightsError, InputError
 from FractureSegmentationLib.inference.intensity import CtNormalisation
-from FractureSegmentationLib.methods.catalogue import backend_named
-from FractureSegmentationLib.methods.method import Backend
+from FractureSegmentationLib.methods.catalogue import method_named
+from FractureSegmentationLib.methods.method import Method
 from FractureSegmentationLib.types import Shape
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class FragmentModel:
     """A network and the method that it was trained for.
 
     Attributes:
-        backend: the method, with the model's own spacing and normalisation.
+        method: the method, with the model's own spacing and normalisation.
         network: trained.
         weights: which they are.
     """
 
-    backend: Backend
+    method: Method
     network: nn.Module
     weights: Weights
 
@@ -90,7 +90,7 @@ def weights_of(settings: SegmentSettings) -> tuple[Weights, ...]:
     Raises:
         EnvironmentProblemError: a description is missing or damaged.
     """
-    specs = [_spec(settings.model, backend_named(settings.method).model)]
+    specs = [_spec(settings.model, method_named(settings.method).model)]
     if settings.bones == "auto":
         folder = settings.bones_model
         for name in (COARSE_MODEL, FINE_MODEL):
@@ -111,20 +111,20 @@ def load_fragment_model(
         InputError: the model was not trained for the method.
         EnvironmentProblemError: it is missing or damaged.
     """
-    backend = backend_named(settings.method)
-    spec, network = _loaded(shelf, settings.model, backend.model)
-    if spec.task != "fragments" or spec.method != backend.name:
+    method = method_named(settings.method)
+    spec, network = _loaded(shelf, settings.model, method.model)
+    if spec.task != "fragments" or spec.method != method.name:
         raise InputError(
-            f"The model {spec.name} was not trained for the method {backend.name}.",
+            f"The model {spec.name} was not trained for the method {method.name}.",
             "Give another folder with --model, or leave the option out.",
         )
     fitted = replace(
-        backend,
+        method,
         spacing_mm=spec.spacing_mm,
         normalisation=_normalisation(spec),
-        bones=tuple(spec.bones) or backend.bones,
+        bones=tuple(spec.bones) or method.bones,
     )
-    return FragmentModel(backend=fitted, network=network, weights=_weights(spec))
+    return FragmentModel(method=fitted, network=network, weights=_weights(spec))
 
 
 def load_bone_stages(

@@ -162,7 +162,7 @@ def _bones(
     found = find_bones(
         given.volume, settings, progress, is_already_masked=given.is_already_masked, shelf=shelf
     )
-    wanted = wanted_bones(found.bones, settings.only, model.backend.bones, progress)
+    wanted = wanted_bones(found.bones, settings.only, model.method.bones, progress)
     refuse_unnumbered_bones(wanted, settings.numbering)
     return found, wanted
 
@@ -171,7 +171,7 @@ def _facts(
     run: FragmentRun, weights: tuple[Weights, ...], seconds: dict[str, float], progress: Progress
 ) -> RunFacts:
     return RunFacts(
-        method=run.backend.name,
+        method=run.method.name,
         device=str(run.predictor.placement.device),
         precision=run.predictor.placement.precision,
         weights=weights,
@@ -184,14 +184,14 @@ def _fragment_run(model: FragmentModel, settings: SegmentSettings) -> FragmentRu
     from FractureSegmentationLib.inference.predictor import Predictor
 
     return FragmentRun(
-        backend=model.backend,
+        method=model.method,
         predictor=Predictor(
             model.network,
-            window_plan(model.backend),
+            window_plan(model.method),
             device=settings.device,
             precision=None if settings.precision == "auto" else settings.precision,
         ),
-        recovery=settings.recovery or model.backend.recovery,
+        recovery=settings.recovery or model.method.recovery,
     )
 
 
@@ -199,8 +199,8 @@ def _segmented_bones(
     ct: Volume, wanted: LabelVolume, found: FoundBones, run: FragmentRun, progress: Progress
 ) -> Iterator[BoneFragments]:
     """The wanted bones one after the other, each divided into its fragments."""
-    margin_mm = run.backend.margin_mm + (0.0 if found.are_exact else GROWTH_MM)
-    crops = bone_crops(ct, wanted, margin_mm=margin_mm, spacing_mm=run.backend.spacing_mm)
+    margin_mm = run.method.margin_mm + (0.0 if found.are_exact else GROWTH_MM)
+    crops = bone_crops(ct, wanted, margin_mm=margin_mm, spacing_mm=run.method.spacing_mm)
     begin, end = progress.span[1], _SEGMENTED
     step = (end - begin) / sum(box is not None for box in find_objects(wanted.voxels))
     for number, crop in enumerate(crops):

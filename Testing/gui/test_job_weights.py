@@ -94,14 +94,14 @@ def test_a_damaged_model_is_told_before_anything_is_installed(
 
 
 def test_the_library_would_look_at_the_same_places(host: Any) -> None:
-    from FractureSegmentationLib.methods.catalogue import BACKENDS
+    from FractureSegmentationLib.methods.catalogue import METHODS
     from FractureSegmentationLib.networks import weights as library
     from FractureSegmentationLib.pipeline import models
     from FractureSegmentationPanel import weights
 
     assert weights.SHIPPED_FOLDER == library.SHIPPED_FOLDER
     assert weights.MODELS_VARIABLE == library.MODELS_VARIABLE
-    assert {one.name: one.model for one in BACKENDS} == weights.METHOD_MODELS
+    assert {one.name: one.model for one in METHODS} == weights.METHOD_MODELS
     assert (models.COARSE_MODEL, models.FINE_MODEL) == weights.BONE_MODELS
 
 

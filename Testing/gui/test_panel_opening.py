@@ -107,11 +107,11 @@ def test_the_users_choices_outlive_the_scene_and_the_cases_do_not(host: Host) ->
 
 def test_the_methods_offered_are_those_of_the_library(host: Host) -> None:
     panel = open_panel(host)
-    from FractureSegmentationLib.methods.catalogue import BACKENDS
+    from FractureSegmentationLib.methods.catalogue import METHODS as LIBRARY_METHODS
     from FractureSegmentationPanel.parameters import METHODS
 
-    assert [name for name, _ in METHODS] == [backend.name for backend in BACKENDS]
-    assert panel.ui.methodComboBox.count == len(BACKENDS)
+    assert [name for name, _ in METHODS] == [method.name for method in LIBRARY_METHODS]
+    assert panel.ui.methodComboBox.count == len(LIBRARY_METHODS)
 
 
 def test_every_format_of_the_library_has_a_box(host: Host) -> None:

@@ -90,7 +90,7 @@ def _readers_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "COARSE_PATCH", (16, 16, 16))
     monkeypatch.setattr(models, "FINE_PATCH", (32, 32, 32))
     monkeypatch.setattr(
-        models, "backend_named", lambda _: replace(FRACSEGMENTATOR, patch=(32, 32, 32))
+        models, "method_named", lambda _: replace(FRACSEGMENTATOR, patch=(32, 32, 32))
     )
     # The picture takes longer than all else here, and has tests of its own.
     monkeypatch.setattr(output, "write_preview", lambda path, *_, **__: path.write_bytes(b"PNG"))

@@ -88,7 +88,7 @@ def _readers_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "COARSE_PATCH", (16, 16, 16))
     monkeypatch.setattr(models, "FINE_PATCH", (32, 32, 32))
     small = replace(FRACSEGMENTATOR, patch=(32, 32, 32))
-    monkeypatch.setattr(models, "backend_named", lambda _: small)
+    monkeypatch.setattr(models, "method_named", lambda _: small)
 
 
 @pytest.fixture
