@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_dilation, find_objects
@@ -14,6 +13,7 @@ from scipy.spatial import cKDTree
 from FractureSegmentationLib.anatomy.catalogue import BONES
 from FractureSegmentationLib.bones.places import without_misplaced
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
+from FractureSegmentationLib.voxels.components import label_components
 
 LEAST_BONE_MM3 = 4000.0
 """A bone smaller than this is no bone."""
@@ -57,7 +57,7 @@ def clean_bones(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8
         (K, J, I) uint8 mask values.
     """
     labels = without_misplaced(labels, spacing_mm)
-    pieces = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=26)
+    pieces = label_components(labels, 26)
     parts = _with_sides(_parts(labels, pieces, spacing_mm))
     lookup = np.zeros(int(pieces.max()) + 1, np.uint8)
     for part in _kept(parts, pieces, spacing_mm):

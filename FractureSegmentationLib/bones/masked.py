@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +9,7 @@ from FractureSegmentationLib.bones.crop import padded_box
 from FractureSegmentationLib.types import MaskArray
 from FractureSegmentationLib.volume import LabelVolume, Volume
 from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.components import label_components
 from FractureSegmentationLib.voxels.upsample import fill_from_nearest
 
 _REACH_MM = 6.0
@@ -40,6 +40,6 @@ def fitted_to_masked_ct(ct: Volume, bones: LabelVolume) -> LabelVolume:
 
 def _without_holes(mask: MaskArray) -> MaskArray:
     """The mask with everything that it encloses."""
-    empty = cc3d.connected_components(np.pad(~mask, 1, constant_values=True), connectivity=6)
+    empty = label_components(np.pad(~mask, 1, constant_values=True), 6)
     filled: MaskArray = (empty != empty[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return filled

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import BONES
 from FractureSegmentationLib.types import LabelArray, Spacing
+from FractureSegmentationLib.voxels.components import connected_components, label_components
 
 _LEAST_HEIGHT_MM = 100.0
 _SLACK_MM = 5.0
@@ -39,11 +39,10 @@ def without_misplaced(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np
     above = kept[highest + 1 + round(_SLACK_MM / spacing_mm[0]) :]
     above[above == _SACRUM] = 0
     for value in _FEMORA:
-        pieces = cc3d.connected_components((kept == value).view(np.uint8), connectivity=26)
-        centres = cc3d.statistics(pieces)["centroids"][:, 0]
-        is_high = centres > (lowest + highest) / 2.0
+        pieces = connected_components(kept == value, 26)
+        is_high = pieces.centroids()[:, 0] > (lowest + highest) / 2.0
         is_high[0] = False
-        kept[is_high[pieces]] = 0
+        kept[is_high[pieces.labels]] = 0
     return kept
 
 
@@ -51,7 +50,7 @@ def _hip_heights(labels: LabelArray) -> tuple[int, int] | None:
     """Lowest and highest slice of the main pieces of the hip bones."""
     found = []
     for value in _HIPS:
-        pieces = cc3d.connected_components((labels == value).view(np.uint8), connectivity=26)
+        pieces = label_components(labels == value, 26)
         sizes = np.bincount(pieces.ravel())
         if sizes.size > 1:
             main = pieces == 1 + int(sizes[1:].argmax())

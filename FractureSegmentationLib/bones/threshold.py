@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_closing, binary_fill_holes, find_objects, watershed_ift
@@ -18,6 +17,7 @@ from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.errors import NoBoneError
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 from FractureSegmentationLib.volume import LabelVolume, Volume
+from FractureSegmentationLib.voxels.components import label_components, without_small_components
 from FractureSegmentationLib.voxels.distance import distance_to_mm
 from FractureSegmentationLib.voxels.orient import canonical_order
 from FractureSegmentationLib.voxels.resample import resample_mask, resample_volume
@@ -85,14 +85,14 @@ def _dense(mask: MaskArray) -> MaskArray:
 
 def _cut_at_joints(dense: MaskArray) -> npt.NDArray[np.uint16]:
     """Regions around thick cores; a joint or a narrow bridge is where two regions meet."""
-    large = cc3d.dust(dense, threshold=_voxels(_LEAST_MM3), connectivity=6)
+    large = without_small_components(dense, _voxels(_LEAST_MM3), 6)
     depth_mm = distance_to_mm(~large, _SPACING_MM, _DEEPEST_MM)
-    cores = cc3d.connected_components(depth_mm > _CORE_DEPTH_MM, connectivity=26)
-    bodies = cc3d.connected_components(large, connectivity=6)
+    cores = label_components(depth_mm > _CORE_DEPTH_MM, 26)
+    bodies = label_components(large, 6)
     # A bone without a thick core, such as a piece of the iliac wing, is its own core.
     has_core = np.zeros(int(bodies.max()) + 1, bool)
     has_core[bodies[cores > 0]] = True
-    seeds = cores.astype(np.uint32)
+    seeds = cores.copy()
     coreless = ~has_core[bodies] & large
     seeds[coreless] = bodies[coreless] + cores.max()
     steps = np.clip((_DEEPEST_MM - depth_mm) * _LEVELS_PER_MM, 0, 255).astype(np.uint8)

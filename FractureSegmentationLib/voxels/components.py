@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects
+from scipy.ndimage import find_objects, generate_binary_structure, label
 
-from FractureSegmentationLib.types import Box, MaskArray
+from FractureSegmentationLib.types import Box, LabelArray, MaskArray
 from FractureSegmentationLib.voxels.boxes import bounding_box, moved_box
 
 Connectivity = Literal[6, 18, 26]
@@ -64,9 +63,58 @@ def connected_components(mask: MaskArray, connectivity: Connectivity) -> Compone
     return Components(labels=labels, sizes=sizes, boxes=((k, j, i), *boxes))
 
 
-def label_components(mask: MaskArray, connectivity: Connectivity) -> npt.NDArray[np.uint32]:
-    """Only the labels of `connected_components`, in half the time."""
-    labels: npt.NDArray[Any] = cc3d.connected_components(
-        mask, connectivity=connectivity, out_dtype=np.uint32
+def label_components(
+    labels: MaskArray | LabelArray, connectivity: Connectivity
+) -> npt.NDArray[np.uint32]:
+    """Number the connected components of a mask, or of each label, without measuring them.
+
+    Args:
+        labels: (K, J, I) mask or labels, 0 = background; voxels of different labels never connect.
+        connectivity: which neighbours connect.
+
+    Returns:
+        (K, J, I) component 1..n of every voxel, in the order in which a scan along (k, j, i) meets
+        them; 0 in the background.
+    """
+    try:
+        import cc3d
+    except ImportError:  # 3D Slicer's Python may lack it
+        return _components_by_scipy(labels, connectivity)
+    if labels.size == max(labels.shape, default=0):  # a line of voxels, on which cc3d 4.1 may fail
+        return _components_by_scipy(labels, connectivity)
+    # cc3d takes no read-only array, and numbers in the order of memory.
+    writable = np.require(labels, requirements=["C", "W"])
+    numbered: npt.NDArray[np.uint32] = cc3d.connected_components(
+        writable, connectivity=connectivity, out_dtype=np.uint32
     )
-    return labels
+    return numbered
+
+
+def without_small_components(
+    mask: MaskArray, min_voxels: int, connectivity: Connectivity
+) -> MaskArray:
+    """The mask without its components of fewer than `min_voxels` voxels."""
+    numbered = label_components(mask, connectivity)
+    is_kept = np.bincount(numbered.ravel()) >= min_voxels
+    is_kept[0] = False
+    kept: MaskArray = is_kept[numbered]
+    return kept
+
+
+def _components_by_scipy(
+    labels: MaskArray | LabelArray, connectivity: Connectivity
+) -> npt.NDArray[np.uint32]:
+    """Components of one label after the other, then numbered in the order of a scan."""
+    structure = generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
+    numbered = np.zeros(labels.shape, np.uint32)
+    count = 0
+    for value in np.unique(labels):
+        if value:
+            parts, found = label(labels == value, structure)
+            numbered[parts > 0] = parts[parts > 0] + count
+            count += found
+    _, first = np.unique(numbered, return_index=True)
+    first = first[-count:] if count else first[:0]
+    order = np.zeros(count + 1, np.uint32)
+    order[1 + np.argsort(first)] = np.arange(1, count + 1)
+    return order[numbered]

@@ -81,6 +81,7 @@ def test_the_library_depends_on_nothing_but_what_was_agreed(project: dict[str, A
     assert {canonical(requirement) for requirement in project["dependencies"]} == {
         "click",
         "connected-components-3d",
+        "edt",
         "numpy",
         "pydicom",
         "safetensors",

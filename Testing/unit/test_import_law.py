@@ -52,6 +52,7 @@ DECLARED = frozenset(
         "SimpleITK",
         "cc3d",
         "click",
+        "edt",
         "numpy",
         "pydicom",
         "safetensors",

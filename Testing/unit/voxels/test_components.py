@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from FractureSegmentationLib.voxels.components import connected_components, label_components
+from FractureSegmentationLib.voxels.components import (
+    Connectivity,
+    connected_components,
+    label_components,
+    without_small_components,
+)
 
 
 def test_components_carry_sizes_boxes_and_centres() -> None:
@@ -38,3 +47,47 @@ def test_connectivity_decides_whether_edges_and_corners_connect(
 
 def test_an_empty_mask_has_no_component() -> None:
     assert connected_components(np.zeros((2, 2, 2), bool), 26).count == 0
+
+
+def test_the_components_of_a_label_do_not_connect_with_those_of_another() -> None:
+    labels = np.array([1, 2, 2, 0, 1, 1], np.uint8).reshape(1, 2, 3)
+
+    assert label_components(labels, 6).ravel().tolist() == [1, 2, 2, 0, 3, 3]
+
+
+def test_a_component_with_as_many_voxels_as_asked_for_stays() -> None:
+    mask = np.array([1, 1, 0, 1, 0, 1, 1, 1], bool).reshape(1, 1, 8)
+
+    kept = without_small_components(mask, 2, 6)
+
+    assert kept.ravel().tolist() == [True, True, False, False, False, True, True, True]
+
+
+def test_a_read_only_array_is_accepted_and_left_alone() -> None:
+    mask = np.ones((2, 3, 4), bool)
+    mask.flags.writeable = False
+
+    assert (label_components(mask, 26) == 1).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 10_000),
+    values=st.integers(1, 4),
+    connectivity=st.sampled_from([6, 18, 26]),
+    is_mask=st.booleans(),
+)
+def test_without_cc3d_scipy_gives_the_same_numbers(
+    shape: tuple[int, int, int], seed: int, values: int, connectivity: Connectivity, is_mask: bool
+) -> None:
+    labels = np.random.default_rng(seed).integers(0, values + 1, shape).astype(np.uint8)
+    array = labels > 0 if is_mask else labels
+
+    by_cc3d = label_components(array, connectivity)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cc3d", None)
+        by_scipy = label_components(array, connectivity)
+
+    assert by_cc3d.dtype == by_scipy.dtype == np.uint32
+    np.testing.assert_array_equal(by_cc3d, by_scipy)
