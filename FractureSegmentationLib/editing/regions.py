@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.editing.leads import LeadConfig, led_pieces
-from FractureSegmentationLib.instances.adjacency import Touch, touches
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.merge import RegionGraph
 from FractureSegmentationLib.instances.pieces import label_unreached
+from FractureSegmentationLib.instances.regions import ContactArea, RegionGraph, contact_areas
 from FractureSegmentationLib.instances.seeds import hierarchical_seeds
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
 from FractureSegmentationLib.voxels.boxes import bounding_box
@@ -96,7 +95,7 @@ def joined_regions(
             for label in range(1, sizes.size)
             if sizes[label]
         },
-        touches(regions, contact, np.ones(contact.shape, np.float32), spacing_mm),
+        contact_areas(regions, contact, np.ones(contact.shape, np.float32), spacing_mm),
     )
     labels = graph.labels
     owner = _join(graph, owner)
@@ -133,11 +132,11 @@ class CutSupport:
             spacing_mm: voxel size along (k, j, i), in mm.
         """
         volumes_mm3 = np.bincount(pieces.ravel()) * float(np.prod(spacing_mm))
-        partings = touches(pieces, contact, np.ones(contact.shape, np.float32), spacing_mm)
-        whole = sum(partings.values(), start=Touch(0.0, 0.0, 0.0, 0.0))
+        areas = contact_areas(pieces, contact, np.ones(contact.shape, np.float32), spacing_mm)
+        whole = sum(areas.values(), start=ContactArea(0.0, 0.0, 0.0, 0.0))
         lacking_mm2 = sum(
-            _lacking(touch, float(min(volumes_mm3[a], volumes_mm3[b])))
-            for (a, b), touch in partings.items()
+            _lacking(area, float(min(volumes_mm3[a], volumes_mm3[b])))
+            for (a, b), area in areas.items()
         )
         return cls(support=whole.support, area_mm2=whole.area_mm2, lacking_mm2=lacking_mm2)
 
@@ -159,8 +158,8 @@ class CutSupport:
         return self.lacking_mm2 < _CLEARLY_LESS * other.lacking_mm2
 
 
-def _lacking(touch: Touch, smaller_mm3: float) -> float:
-    return (_RECOVERY.required_support(smaller_mm3) - touch.support) * touch.area_mm2
+def _lacking(area: ContactArea, smaller_mm3: float) -> float:
+    return (_RECOVERY.required_support(smaller_mm3) - area.support) * area.area_mm2
 
 
 def _join(graph: RegionGraph, owner: Mapping[int, int]) -> dict[int, int]:

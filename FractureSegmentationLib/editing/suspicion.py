@@ -18,7 +18,7 @@ from FractureSegmentationLib.editing.proposals import (
     points_beside_interface,
 )
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.instances.interfaces import describe_interfaces
+from FractureSegmentationLib.instances.regions import describe_interfaces
 from FractureSegmentationLib.instances.result import Interface
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
 from FractureSegmentationLib.types import PointLps

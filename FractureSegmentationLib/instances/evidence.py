@@ -1,4 +1,4 @@
-"""What the network said of one bone, prepared for recovery: probabilities inside the bone only."""
+"""The predicted map of one bone, prepared for recovery: probabilities inside the bone only."""
 
 from __future__ import annotations
 

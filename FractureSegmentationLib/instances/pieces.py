@@ -35,18 +35,18 @@ class Piece:
 
 def connected_pieces(mask: MaskArray, spacing_mm: Spacing) -> tuple[Piece, ...]:
     """The connected pieces of `mask`, largest first."""
-    found = connected_components(mask, 26)
+    components = connected_components(mask, 26)
     voxel_mm3 = float(np.prod(spacing_mm))
-    centroids = found.centroids()
+    centroids = components.centroids()
     pieces = []
-    for label in range(1, found.count + 1):
+    for label in range(1, components.count + 1):
         k, j, i = (float(c) for c in centroids[label])
-        box = found.boxes[label]
+        box = components.boxes[label]
         pieces.append(
             Piece(
                 box=box,
-                mask=found.labels[box] == label,
-                volume_mm3=voxel_mm3 * int(found.sizes[label]),
+                mask=components.labels[box] == label,
+                volume_mm3=voxel_mm3 * int(components.sizes[label]),
                 centroid_kji=(k, j, i),
             )
         )

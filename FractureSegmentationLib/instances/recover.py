@@ -7,16 +7,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.adjacency import touches
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence, Probability
-from FractureSegmentationLib.instances.interfaces import describe_interfaces
-from FractureSegmentationLib.instances.merge import (
-    RegionGraph,
-    join_touching_crumbs,
-    merge_unsupported,
-)
+from FractureSegmentationLib.instances.merging import Regions, merged_regions
 from FractureSegmentationLib.instances.pieces import join_small_pieces, label_unreached
+from FractureSegmentationLib.instances.regions import (
+    describe_interfaces,
+)
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
 from FractureSegmentationLib.instances.seeds import hierarchical_seeds, paper_seeds
@@ -27,8 +24,6 @@ from FractureSegmentationLib.voxels.nearest import grow_nearest
 from FractureSegmentationLib.voxels.windows import window_maximum
 
 _DEFAULT = RecoveryConfig()
-
-_Regions = npt.NDArray[np.uint32]
 
 
 def recover_fragments(
@@ -50,7 +45,7 @@ def recover_fragments(
         config: mode and thresholds.
 
     Returns:
-        The fragments. A bone in which nothing is found is one fragment per disconnected piece.
+        The fragments. A bone without any seed is one fragment per disconnected piece.
 
     Raises:
         ValueError: the grids differ, or `bone` is not boolean.
@@ -63,9 +58,9 @@ def recover_fragments(
         return Recovery(labels=labels)
     evidence = Evidence.of(boundary[box], interior[box], contact[box], bone[box], spacing_mm)
     recover = _recover_paper if config.mode == "paper" else _recover_hierarchical
-    found = recover(evidence, config)
-    labels[box] = found.labels
-    return _moved(replace(found, labels=labels), tuple(b.start for b in box))
+    recovery = recover(evidence, config)
+    labels[box] = recovery.labels
+    return _moved(replace(recovery, labels=labels), tuple(b.start for b in box))
 
 
 def _recover_paper(evidence: Evidence, config: RecoveryConfig) -> Recovery:
@@ -83,9 +78,9 @@ def _recover_hierarchical(evidence: Evidence, config: RecoveryConfig) -> Recover
     regions = label_unreached(grown, bone, spacing_mm)
     separation = _near_maximum(evidence, config)
     weight = evidence.weight(config.marrow_depth_mm, config.marrow_weight)
-    regions, crumbs = _merged(evidence, separation, weight, regions, config)
+    regions, merged = merged_regions(evidence, separation, weight, regions, config)
     regions, joined = join_small_pieces(regions, spacing_mm, config.min_piece_mm3)
-    return _finished(evidence, separation, weight, regions, crumbs + joined, config)
+    return _finished(evidence, separation, weight, regions, merged + joined, config)
 
 
 def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
@@ -95,44 +90,11 @@ def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
     return np.where(evidence.bone, window_maximum(separation, (k, j, i)), np.float32(0.0))
 
 
-def _merged(
-    evidence: Evidence,
-    separation: Probability,
-    weight: Probability,
-    regions: _Regions,
-    config: RecoveryConfig,
-) -> tuple[_Regions, tuple[JoinedPiece, ...]]:
-    """Merge by evidence, then join touching crumbs; `into` is a label of the returned array."""
-    partings = touches(regions, separation, weight, evidence.spacing_mm)
-    sizes = np.bincount(regions.ravel())
-    graph = RegionGraph(
-        {label: float(sizes[label]) * evidence.voxel_mm3 for label in range(1, sizes.size)},
-        partings,
-    )
-    merge_unsupported(graph, config)
-    before = {label: graph.final_label(label) for label in range(1, sizes.size)}
-    crumbs = dict.fromkeys(join_touching_crumbs(graph, config))
-    lookup = np.zeros(sizes.size, np.uint32)
-    lookup[1:] = [graph.final_label(label) for label in range(1, sizes.size)]
-    joined = []
-    for crumb, _ in crumbs:
-        parts = np.isin(regions, [label for label, final in before.items() if final == crumb])
-        k, j, i = (float(n.mean()) for n in np.nonzero(parts))
-        joined.append(
-            JoinedPiece(
-                volume_mm3=float(parts.sum()) * evidence.voxel_mm3,
-                centroid_kji=(k, j, i),
-                into=graph.final_label(crumb),
-            )
-        )
-    return lookup[regions], tuple(joined)
-
-
 def _finished(
     evidence: Evidence,
     separation: Probability,
     weight: Probability,
-    regions: _Regions,
+    regions: Regions,
     joined: tuple[JoinedPiece, ...],
     config: RecoveryConfig,
 ) -> Recovery:
@@ -156,7 +118,7 @@ def _finished(
 
 
 def _by_volume(
-    regions: _Regions, voxels: npt.NDArray[np.int64]
+    regions: Regions, voxels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
     """Labels 1..n by falling volume, and the new label per old one."""
     old = regions.reshape(-1)[voxels]
@@ -172,15 +134,17 @@ def _by_volume(
     return labels, order
 
 
-def _moved(found: Recovery, corner: tuple[int, ...]) -> Recovery:
-    """The same findings on the grid of which the recovered box is a part."""
+def _moved(recovery: Recovery, corner: tuple[int, ...]) -> Recovery:
+    """The same recovery on the grid of which the recovered box is a part."""
 
     def move(point: PointKji) -> PointKji:
         k, j, i = (p + c for p, c in zip(point, corner, strict=True))
         return (k, j, i)
 
     return replace(
-        found,
-        joined=tuple(replace(p, centroid_kji=move(p.centroid_kji)) for p in found.joined),
-        unseparated=tuple(replace(u, centroid_kji=move(u.centroid_kji)) for u in found.unseparated),
+        recovery,
+        joined=tuple(replace(p, centroid_kji=move(p.centroid_kji)) for p in recovery.joined),
+        unseparated=tuple(
+            replace(u, centroid_kji=move(u.centroid_kji)) for u in recovery.unseparated
+        ),
     )

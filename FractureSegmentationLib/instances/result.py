@@ -1,4 +1,4 @@
-"""What recovery found in one bone."""
+"""The result of recovery in one bone: fragments, joined pieces, interfaces, missed fractures."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def unseparated_fractures(
     labels, suspect = labels[box], suspect[box]
     if int(labels.max()) > 1:
         suspect &= ~another_label_near(labels, (reach[0], reach[1], reach[2]))
-    found = []
+    fractures = []
     for label in np.unique(labels[suspect]).tolist():
         for piece in connected_pieces(suspect & (labels == label), spacing_mm):
             # A sheet is at least a voxel thick, so most specks need not be measured.
@@ -48,10 +48,10 @@ def unseparated_fractures(
             area_mm2 = sheet_area_mm2(piece.mask, spacing_mm)
             if area_mm2 >= min_area_mm2:
                 centre = _voxel_at_centre(piece, box)
-                found.append(
+                fractures.append(
                     UnseparatedFracture(label=label, area_mm2=area_mm2, centroid_kji=centre)
                 )
-    return tuple(sorted(found, key=lambda fracture: -fracture.area_mm2))
+    return tuple(sorted(fractures, key=lambda fracture: -fracture.area_mm2))
 
 
 def sheet_area_mm2(mask: MaskArray, spacing_mm: Spacing) -> float:

@@ -99,15 +99,15 @@ def _long_components(
     min_voxels: int,
     connectivity: Connectivity,
 ) -> SeedLabels:
-    found = connected_components(core, connectivity)
-    lookup = np.zeros(found.count + 1, np.uint32)
+    components = connected_components(core, connectivity)
+    lookup = np.zeros(components.count + 1, np.uint32)
     kept = 0
-    for label in range(1, found.count + 1):
-        sides = [b.stop - b.start for b in found.boxes[label]]
+    for label in range(1, components.count + 1):
+        sides = [b.stop - b.start for b in components.boxes[label]]
         diagonal_mm = math.hypot(*(n * s for n, s in zip(sides, spacing_mm, strict=True)))
-        if diagonal_mm >= min_diameter_mm and found.sizes[label] >= min_voxels:
+        if diagonal_mm >= min_diameter_mm and components.sizes[label] >= min_voxels:
             kept += 1
             lookup[label] = kept
-    seeds = found.labels
+    seeds = components.labels
     seeds[core] = lookup[seeds[core]]
     return seeds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,7 @@ def label_components(
         return _components_by_scipy(labels, connectivity)
     # cc3d takes no read-only array, and numbers in the order of memory.
     writable = np.require(labels, requirements=["C", "W"])
-    numbered: npt.NDArray[np.uint32] = cc3d.connected_components(
+    numbered: npt.NDArray[Any] = cc3d.connected_components(
         writable, connectivity=connectivity, out_dtype=np.uint32
     )
     return numbered

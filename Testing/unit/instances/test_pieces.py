@@ -77,7 +77,7 @@ def test_a_piece_of_the_least_volume_stands_alone() -> None:
     assert labels is regions or np.array_equal(labels, regions)
 
 
-def test_a_bone_of_crumbs_keeps_its_largest() -> None:
+def test_a_bone_of_small_pieces_keeps_its_largest() -> None:
     regions = np.array([1, 1, 0, 2], np.uint32).reshape(1, 1, 4)
 
     labels, joined = join_small_pieces(regions, MM, min_piece_mm3=30.0)

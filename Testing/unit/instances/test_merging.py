@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from FractureSegmentationLib.instances.adjacency import Touch
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.merge import (
-    RegionGraph,
-    join_touching_crumbs,
-    merge_unsupported,
-)
+from FractureSegmentationLib.instances.merging import join_small_fragments, merge_unsupported
+from FractureSegmentationLib.instances.regions import ContactArea, RegionGraph
 
 CONFIG = RecoveryConfig(
     merge_support=0.5, merge_support_small=0.8, small_mm3=500.0, large_mm3=5000.0, min_neck=0.02
 )
 
 
-def touch(area_mm2: float, support: float) -> Touch:
-    return Touch(area_mm2, area_mm2 * (support >= 0.5), area_mm2, area_mm2 * support)
+def area(area_mm2: float, support: float) -> ContactArea:
+    return ContactArea(area_mm2, area_mm2 * (support >= 0.5), area_mm2, area_mm2 * support)
 
 
 def test_neighbours_without_contact_are_merged_and_those_with_contact_are_not() -> None:
     graph = RegionGraph(
-        {1: 9e4, 2: 8e4, 3: 7e4}, {(1, 2): touch(500.0, 0.1), (2, 3): touch(500.0, 0.9)}
+        {1: 9e4, 2: 8e4, 3: 7e4}, {(1, 2): area(500.0, 0.1), (2, 3): area(500.0, 0.9)}
     )
 
     merge_unsupported(graph, CONFIG)
@@ -37,7 +33,7 @@ def test_parts_of_one_fragment_join_before_their_noisy_edge_is_judged() -> None:
     1 meets 3 over 400 with 0.95: together (380 + 12) / 440 = 0.89, so 3 stays apart."""
     graph = RegionGraph(
         {1: 5e4, 2: 6e3, 3: 5e4},
-        {(1, 2): touch(600.0, 0.05), (2, 3): touch(40.0, 0.3), (1, 3): touch(400.0, 0.95)},
+        {(1, 2): area(600.0, 0.05), (2, 3): area(40.0, 0.3), (1, 3): area(400.0, 0.95)},
     )
 
     merge_unsupported(graph, CONFIG)
@@ -47,7 +43,7 @@ def test_parts_of_one_fragment_join_before_their_noisy_edge_is_judged() -> None:
 
 def test_a_stray_face_is_no_bridge_between_large_fragments() -> None:
     """64,000^(2/3) = 1,600 mm²; 2 % of it is 32 mm², and only 5 are bare."""
-    graph = RegionGraph({1: 64e3, 2: 64e3}, {(1, 2): touch(5.0, 0.0)})
+    graph = RegionGraph({1: 64e3, 2: 64e3}, {(1, 2): area(5.0, 0.0)})
 
     merge_unsupported(graph, CONFIG)
 
@@ -55,8 +51,8 @@ def test_a_stray_face_is_no_bridge_between_large_fragments() -> None:
 
 
 def test_a_small_region_needs_more_support_than_a_large_one() -> None:
-    large = RegionGraph({1: 9e4, 2: 6e3}, {(1, 2): touch(300.0, 0.7)})
-    small = RegionGraph({1: 9e4, 2: 4e2}, {(1, 2): touch(80.0, 0.7)})
+    large = RegionGraph({1: 9e4, 2: 6e3}, {(1, 2): area(300.0, 0.7)})
+    small = RegionGraph({1: 9e4, 2: 4e2}, {(1, 2): area(80.0, 0.7)})
 
     merge_unsupported(large, CONFIG)
     merge_unsupported(small, CONFIG)
@@ -65,20 +61,20 @@ def test_a_small_region_needs_more_support_than_a_large_one() -> None:
     assert small.labels == (1,)
 
 
-def test_a_crumb_joins_the_neighbour_through_which_most_bone_runs() -> None:
+def test_a_small_fragment_joins_the_neighbour_through_which_most_bone_runs() -> None:
     graph = RegionGraph(
         {1: 9e4, 2: 9e4, 3: 60.0, 4: 50.0},
-        {(1, 3): touch(30.0, 0.95), (2, 3): touch(20.0, 0.85)},
+        {(1, 3): area(30.0, 0.95), (2, 3): area(20.0, 0.85)},
     )
 
-    joins = join_touching_crumbs(graph, CONFIG)
+    joins = join_small_fragments(graph, CONFIG)
 
     assert joins == ((3, 2),)
     assert graph.labels == (1, 2, 4), "4 touches nothing and is not a matter of merging"
 
 
 def test_merging_keeps_the_label_of_the_larger_region() -> None:
-    graph = RegionGraph({1: 10.0, 2: 20.0}, {(1, 2): touch(4.0, 0.0)})
+    graph = RegionGraph({1: 10.0, 2: 20.0}, {(1, 2): area(4.0, 0.0)})
 
     assert graph.merge(1, 2) == 2
     assert graph.final_label(1) == 2
@@ -91,7 +87,7 @@ def test_parts_of_one_fragment_join_before_a_wider_fracture_is_judged() -> None:
     have (3,000 x 0.46 + 1,000 x 0.66) / 4,000 = 0.51 and stay apart."""
     graph = RegionGraph(
         {1: 9e4, 2: 2e4, 3: 1e4},
-        {(2, 3): touch(500.0, 0.1), (1, 2): touch(3000.0, 0.46), (1, 3): touch(1000.0, 0.66)},
+        {(2, 3): area(500.0, 0.1), (1, 2): area(3000.0, 0.46), (1, 3): area(1000.0, 0.66)},
     )
 
     merge_unsupported(graph, CONFIG)
@@ -102,7 +98,7 @@ def test_parts_of_one_fragment_join_before_a_wider_fracture_is_judged() -> None:
 
 def test_a_small_region_that_hangs_on_by_a_corner_without_contact_is_no_fragment() -> None:
     """0.2 mm² is far below 2 % of 400^(2/3) = 54 mm², but 400 mm³ are small."""
-    graph = RegionGraph({1: 9e4, 2: 4e2}, {(1, 2): touch(0.2, 0.17)})
+    graph = RegionGraph({1: 9e4, 2: 4e2}, {(1, 2): area(0.2, 0.17)})
 
     merge_unsupported(graph, CONFIG)
 
