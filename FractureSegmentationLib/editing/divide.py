@@ -1,8 +1,9 @@
 """Dividing a fragment between clicked points: two ways to a rough cut, and the exact one.
 
-One way are fronts from the points, see `leads`; the other the regions that recovery would start
-from, see `regions`. The cut that lacks less contact is taken, and in the end found once more, from
-both of its sides, so that it lies where parting is likeliest.
+One way are fronts from the points, see `fronts`; the other the regions that recovery would start
+from, see `regions`. The cut that lacks less contact is taken, corrected around points that it left
+in the wrong piece, and in the end cut once more from both of its sides, so that it lies where
+separation is likeliest.
 """
 
 from __future__ import annotations
@@ -14,16 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.editing.coarse import coarsened
-from FractureSegmentationLib.editing.leads import LeadConfig, led_pieces
-from FractureSegmentationLib.editing.mend import mended
-from FractureSegmentationLib.editing.pieces import join_unreached
+from FractureSegmentationLib.editing.fronts import LeadConfig, led_pieces
 from FractureSegmentationLib.editing.regions import CutSupport, joined_regions, sure_regions
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
-from FractureSegmentationLib.voxels.geodesic import grow_geodesic
+from FractureSegmentationLib.voxels.components import label_components
+from FractureSegmentationLib.voxels.geodesic import arrival_times, grow_geodesic
+from FractureSegmentationLib.voxels.nearest import grow_nearest
 from FractureSegmentationLib.voxels.windows import another_label_near
 
 _Labels = npt.NDArray[np.uint32]
+
 _Seeds = tuple[tuple[tuple[int, int, int], ...], ...]
+
+_Voxel = tuple[int, int, int]
+
+_OVERREACH = 1.5
+"""How far the surroundings of a point reach, as a share of the way back to its own piece."""
+
+_OWN_SHARE = 0.5
+"""And at most: a share of the way to points of other pieces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +123,7 @@ class _Fragment:
         seeds: the points of each piece, in the order in which they were clicked.
         separation: how likely fragments part at each voxel, 0 to 1.
         spacing_mm: voxel size along (k, j, i), in mm.
-        cost: slowness of fronts where parting is certain, on top of 1.
+        cost: slowness of fronts where separation is certain, on top of 1.
         config: see there.
     """
 
@@ -188,3 +198,81 @@ class _Fragment:
         sources = np.where(near, self.points(seeds), pieces)
         grown = grow_geodesic(sources, self.mask, self.slowness, self.spacing_mm)
         return np.where(self.mask & (grown == 0), pieces, grown)
+
+
+def mended(
+    pieces: _Labels,
+    seeds: Sequence[Sequence[_Voxel]],
+    slowness: FloatArray,
+    spacing_mm: Spacing,
+) -> _Labels:
+    """Give every point's surroundings to its piece, where they belong to another.
+
+    A point in the wrong piece was clicked somewhere in the part that went wrong: that part reaches
+    about as far beyond the point as the point is away from its own piece.
+
+    Args:
+        pieces: (K, J, I) pieces 1..n of a fragment, 0 elsewhere.
+        seeds: the points of each piece, in the order in which they were clicked.
+        slowness: (K, J, I) time per mm, 1 where nothing speaks for a cut.
+        spacing_mm: voxel size along (k, j, i), in mm.
+
+    Returns:
+        (K, J, I) the pieces, all of which hold their points.
+    """
+    changed = pieces.copy()
+    longest = max(map(len, seeds))
+    for turn in range(longest):
+        for piece, clicked in enumerate(seeds, start=1):
+            if turn < len(clicked) and changed[clicked[turn]] != piece:
+                _give(changed, clicked[turn], piece, seeds, slowness, spacing_mm)
+    return changed
+
+
+def join_unreached(
+    pieces: npt.NDArray[np.uint32], mask: MaskArray, spacing_mm: Spacing
+) -> npt.NDArray[np.uint32]:
+    """Give parts of a fragment that no piece has reached, each as a whole, to the nearest piece.
+
+    Args:
+        pieces: (K, J, I) pieces 1..n, 0 where none is.
+        mask: (K, J, I) the fragment.
+        spacing_mm: voxel size along (k, j, i), in mm.
+    """
+    unreached = mask & (pieces == 0)
+    if not unreached.any():
+        return pieces
+    nearest = grow_nearest(pieces, mask, spacing_mm)[unreached].astype(np.int64)
+    part = label_components(unreached, 26)[unreached].astype(np.int64)
+    # Most voxels of the part decide: it stays whole.
+    width = int(nearest.max()) + 1
+    votes = np.bincount(part * width + nearest, minlength=(int(part.max()) + 1) * width)
+    winner = votes.reshape(-1, width).argmax(axis=1)
+    complete = pieces.copy()
+    complete[unreached] = winner[part]
+    return complete
+
+
+def _give(
+    pieces: _Labels,
+    point: _Voxel,
+    piece: int,
+    seeds: Sequence[Sequence[_Voxel]],
+    slowness: FloatArray,
+    spacing_mm: Spacing,
+) -> None:
+    """Give the surroundings of a point to a piece, in place."""
+    start = np.zeros(pieces.shape, bool)
+    start[point] = True
+    own = pieces == pieces[point]
+    plain_mm = arrival_times(
+        start, own | (pieces == piece), np.ones(pieces.shape, np.float32), spacing_mm
+    )
+    times = arrival_times(start, own, slowness, spacing_mm)
+    reach = _OVERREACH * float(plain_mm[pieces == piece].min(initial=np.inf))
+    for number, clicked in enumerate(seeds, start=1):
+        if number != piece:
+            others = times[tuple(np.transpose(clicked))]
+            reach = min(reach, _OWN_SHARE * float(others.min()))
+    # Without a way to its own piece or to another's points, the whole part it lies in is meant.
+    pieces[own & np.isfinite(times) & (times <= reach)] = piece

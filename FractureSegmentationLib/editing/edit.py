@@ -1,8 +1,11 @@
-"""A change to fragments as a value: which box, what was there, what is there now."""
+"""Changes to fragments: merge, assign and renumber them, and apply or take back a change.
+
+A change is a value, `Edit`: which box, what was there, what is there now. Splitting is in `split`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -10,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments, record_of
+from FractureSegmentationLib.editing.points import REACH_MM, nearest_voxel
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.types import Box, LabelArray
+from FractureSegmentationLib.types import Box, LabelArray, PointLps
 from FractureSegmentationLib.voxels.boxes import bounding_box, box_within, union_box
+from FractureSegmentationLib.voxels.components import label_components
 
 Labels = npt.NDArray[np.uint16]
 
@@ -72,6 +77,127 @@ class Edit:
         )
 
 
+def merge_fragments(fragments: Fragments, labels: Sequence[int]) -> Edit:
+    """Unite fragments of one bone; the largest of them keeps its label.
+
+    They need not touch: a fragment may well consist of several pieces.
+
+    Args:
+        fragments: all fragments.
+        labels: those to unite.
+
+    Raises:
+        InputError: fewer than two were named, or they belong to different bones.
+        ValueError: a label belongs to no fragment.
+    """
+    records = [fragments.record(label) for label in dict.fromkeys(labels)]
+    if len(records) < 2:
+        raise InputError(
+            "Merging needs at least two fragments.", "Select the fragments that belong together."
+        )
+    if len({record.bone for record in records}) > 1:
+        raise InputError(
+            "The selected fragments belong to different bones.",
+            "Select fragments of one bone; a piece in the wrong bone is moved with Assign.",
+        )
+    records.sort(key=lambda record: (-record.voxels, record.label))
+    kept, *joined = records
+    box = joined[0].box
+    for record in joined[1:]:
+        box = union_box([box, record.box])
+    before = fragments.labels.voxels[box]
+    is_joined = np.isin(before, [record.label for record in joined])
+    after = np.where(is_joined, np.uint16(kept.label), before)
+    numbers = [str(record.index) for record in sorted(records, key=lambda record: record.index)]
+    listed = f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    return make_edit(
+        fragments, box, after, f"merge fragments {listed} of the {kept.bone.name.lower()}"
+    )
+
+
+def assign_piece(
+    fragments: Fragments, point_lps_mm: PointLps, to_label: int, *, reach_mm: float = REACH_MM
+) -> Edit:
+    """Give the connected piece at a point to another fragment.
+
+    The piece is everything of its fragment that hangs together with the clicked voxel across
+    faces, edges or corners. A fragment that is one such piece goes over whole, and its label is
+    then out of use. The other fragment may belong to another bone.
+
+    Args:
+        fragments: all fragments.
+        point_lps_mm: where was clicked; the nearest fragment is meant.
+        to_label: the fragment that receives the piece.
+        reach_mm: how far beside a fragment the point may lie.
+
+    Raises:
+        InputError: there is no fragment at the point, or the piece is the receiver's already.
+        ValueError: no fragment has the label `to_label`, or the point is not finite.
+    """
+    receiver = fragments.record(to_label)
+    voxels, geometry = fragments.labels.voxels, fragments.labels.geometry
+    k, j, i = (slice(0, count) for count in geometry.shape)
+    clicked = nearest_voxel(voxels != 0, geometry, point_lps_mm, reach_mm, (k, j, i))
+    if clicked is None:
+        raise InputError(
+            f"There is no fragment within {reach_mm:g} mm of the point.",
+            "Click on the piece itself.",
+        )
+    giver = fragments.record(int(voxels[clicked]))
+    if giver.label == receiver.label:
+        raise InputError(
+            f"The piece belongs to {receiver.name} already.",
+            "Click on a piece of another fragment.",
+        )
+    before = voxels[giver.box]
+    pieces = label_components(before == giver.label, 26)
+    own = pieces[tuple(n - side.start for n, side in zip(clicked, giver.box, strict=True))]
+    after = np.where(pieces == own, np.uint16(receiver.label), before)
+    return make_edit(
+        fragments, giver.box, after, f"assign a piece of {giver.name} to {receiver.name}"
+    )
+
+
+def renumber_by_volume(fragments: Fragments) -> Edit | None:
+    """Number the fragments of every bone 1, 2, 3, ... by falling volume.
+
+    Review status and confidence follow the fragment. `Edit.renumbered` tells names, colours and
+    planned poses where to follow.
+
+    Returns:
+        The change, or None if they are numbered so already.
+    """
+    renumbered = {}
+    for bone in dict.fromkeys(record.bone for record in fragments.records):
+        ranked = sorted(fragments.of_bone(bone), key=lambda record: (-record.voxels, record.label))
+        for index, record in enumerate(ranked, start=1):
+            label = fragments.numbering.label_of(bone, index)
+            if label != record.label:
+                renumbered[record.label] = label
+    return renumbering_edit(fragments, renumbered) if renumbered else None
+
+
+def apply_edit(fragments: Fragments, edit: Edit) -> Fragments:
+    """The fragments after a change; those given stay as they are.
+
+    Raises:
+        ValueError: the change was made for other fragments than these.
+    """
+    if not np.array_equal(fragments.labels.voxels[edit.box], edit.before):
+        raise ValueError("the edit does not belong to these fragments: their labels differ")
+    voxels = fragments.labels.voxels.copy()
+    voxels[edit.box] = edit.after
+    concerned = {record.label for record in (*edit.records_before, *edit.records_after)}
+    records = [r for r in fragments.records if r.label not in concerned]
+    records.extend(edit.records_after)
+    return replace(
+        fragments,
+        labels=fragments.labels.with_voxels(voxels),
+        records=tuple(sorted(records, key=lambda record: record.label)),
+        retired=edit.retired_after,
+    )
+
+
 def make_edit(fragments: Fragments, box: Box, after: LabelArray, description: str) -> Edit:
     """The change that puts `after` into a box; whatever fragment it changes is unreviewed then.
 
@@ -123,56 +249,6 @@ def renumbering_edit(fragments: Fragments, renumbered: Mapping[int, int]) -> Edi
     followed.sort(key=lambda record: record.label)
     made = _edit(fragments, (box, inner), after, tuple(followed), "renumber fragments")
     return replace(made, renumbered=moved)
-
-
-def foreign_edit(fragments: Fragments, after: LabelArray, description: str) -> Edit | None:
-    """The change that somebody else made, e.g. a paint brush, from the labels before and after.
-
-    Args:
-        fragments: what was there before.
-        after: (K, J, I) labels on the whole grid after it.
-        description: what was done, as a menu names it.
-
-    Returns:
-        The change, or None if there is none.
-
-    Raises:
-        InputError: a new label belongs to no bone; `free_labels` tells which are to be used.
-        ValueError: the grids differ.
-    """
-    if after.shape != fragments.labels.voxels.shape:
-        raise ValueError(f"labels {after.shape} do not fill {fragments.labels.voxels.shape}")
-    box = bounding_box(fragments.labels.voxels != after)
-    if box is None:
-        return None
-    try:
-        return make_edit(fragments, box, after[box], description)
-    except ValueError as error:
-        raise InputError(
-            f"The edit holds a label that no fragment can have: {error}.",
-            "Add the new segment to a bone before editing on.",
-        ) from error
-
-
-def apply_edit(fragments: Fragments, edit: Edit) -> Fragments:
-    """The fragments after a change; those given stay as they are.
-
-    Raises:
-        ValueError: the change was made for other fragments than these.
-    """
-    if not np.array_equal(fragments.labels.voxels[edit.box], edit.before):
-        raise ValueError("the edit does not belong to these fragments: their labels differ")
-    voxels = fragments.labels.voxels.copy()
-    voxels[edit.box] = edit.after
-    concerned = {record.label for record in (*edit.records_before, *edit.records_after)}
-    records = [r for r in fragments.records if r.label not in concerned]
-    records.extend(edit.records_after)
-    return replace(
-        fragments,
-        labels=fragments.labels.with_voxels(voxels),
-        records=tuple(sorted(records, key=lambda record: record.label)),
-        retired=edit.retired_after,
-    )
 
 
 def _edit(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.editing.leads import LeadConfig, led_pieces
+from FractureSegmentationLib.editing.fronts import LeadConfig, led_pieces
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
 from FractureSegmentationLib.instances.pieces import label_unreached

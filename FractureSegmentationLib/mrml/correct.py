@@ -11,17 +11,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from FractureSegmentationLib.editing.assign import assign_piece
-from FractureSegmentationLib.editing.edit import Edit
+from FractureSegmentationLib.editing.edit import (
+    Edit,
+    assign_piece,
+    merge_fragments,
+    renumber_by_volume,
+)
 from FractureSegmentationLib.editing.evidence import CutEvidence
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.editing.points import fragment_voxels
-from FractureSegmentationLib.editing.renumber import renumber_by_volume
-from FractureSegmentationLib.editing.split_curve import split_by_curve as cut_by_curve
-from FractureSegmentationLib.editing.split_curve import split_by_surface as cut_by_surface
-from FractureSegmentationLib.editing.split_plane import split_by_plane as cut_by_plane
-from FractureSegmentationLib.editing.split_points import split_at_points as cut_at_points
+from FractureSegmentationLib.editing.split import split_at_points as cut_at_points
+from FractureSegmentationLib.editing.split import split_by_curve as cut_by_curve
+from FractureSegmentationLib.editing.split import split_by_plane as cut_by_plane
+from FractureSegmentationLib.editing.split import split_by_surface as cut_by_surface
 from FractureSegmentationLib.mrml.contact import contact_of
 from FractureSegmentationLib.mrml.frame import ct_direction_of, ct_lps_of, ct_normal_of
 from FractureSegmentationLib.mrml.history import UndoHistory

@@ -13,9 +13,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from FractureSegmentationLib.editing.edit import merge_fragments
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.merge import merge_fragments
-from FractureSegmentationLib.editing.split_plane import split_by_plane
+from FractureSegmentationLib.editing.split import split_by_plane
 from FractureSegmentationLib.errors import InputError, OutputExistsError
 from FractureSegmentationLib.mrml.correct import renumber
 from FractureSegmentationLib.mrml.grid import voxels_of

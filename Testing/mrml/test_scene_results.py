@@ -13,8 +13,8 @@ from scipy.ndimage import distance_transform_edt
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
 from FractureSegmentationLib.cli.main import run
+from FractureSegmentationLib.editing.edit import merge_fragments
 from FractureSegmentationLib.editing.fragments import ReviewStatus
-from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.editing.suspicion import Suspicion
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from FractureSegmentationLib.editing.edit import apply_edit
-from FractureSegmentationLib.editing.merge import merge_fragments
-from FractureSegmentationLib.editing.split_points import split_at_points
+from FractureSegmentationLib.editing.edit import apply_edit, merge_fragments
+from FractureSegmentationLib.editing.split import split_at_points
 from FractureSegmentationLib.evaluation.matching import overlap_table
 from FractureSegmentationLib.evaluation.score import score_bone
 from FractureSegmentationLib.voxels.components import connected_components

@@ -9,10 +9,9 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
-from FractureSegmentationLib.editing.edit import apply_edit, make_edit
+from FractureSegmentationLib.editing.edit import apply_edit, make_edit, merge_fragments
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.merge import merge_fragments
-from FractureSegmentationLib.editing.split_plane import split_by_plane
+from FractureSegmentationLib.editing.split import split_by_plane
 from FractureSegmentationLib.evaluation.score import MIN_FRAGMENT_MM3
 from FractureSegmentationLib.volume import LabelVolume
 from FractureSegmentationLib.voxels.geodesic import arrival_times

@@ -9,11 +9,13 @@ import pytest
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
-from FractureSegmentationLib.editing.edit import apply_edit, foreign_edit, make_edit
+from FractureSegmentationLib.editing.edit import (
+    apply_edit,
+    make_edit,
+    merge_fragments,
+    renumber_by_volume,
+)
 from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
-from FractureSegmentationLib.editing.history import EditHistory
-from FractureSegmentationLib.editing.merge import merge_fragments
-from FractureSegmentationLib.editing.renumber import renumber_by_volume
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.types import LabelArray
@@ -21,6 +23,8 @@ from FractureSegmentationLib.volume import LabelVolume
 
 MakeFragments = Callable[[LabelArray], Fragments]
 LEFT_HIP = bone_named("left_hip")
+
+FIVE_VOXELS = (slice(0, 1), slice(0, 1), slice(0, 5))
 
 
 def row(*labels: int) -> LabelArray:
@@ -136,25 +140,26 @@ def test_a_bone_cannot_hold_more_fragments_than_its_numbering() -> None:
         fragments.free_labels(LEFT_HIP, 2)
 
 
-def test_a_foreign_edit_is_read_off_the_labels(make_fragments: MakeFragments) -> None:
+def test_a_change_of_single_voxels_is_an_edit_like_any_other(make_fragments: MakeFragments) -> None:
     """A brush painted voxel 2 with 52 and erased voxel 4, the last of fragment 53."""
     fragments = make_fragments(row(51, 51, 51, 52, 53))
 
-    edit = foreign_edit(fragments, row(51, 51, 52, 52, 0), "paint")
+    edit = make_edit(fragments, FIVE_VOXELS, row(51, 51, 52, 52, 0), "paint")
 
-    assert edit is not None
     assert edit.description == "paint"
     assert edit.removed == (53,)
     edited = apply_edit(fragments, edit)
     assert {r.label: r.voxels for r in edited.records} == {51: 2, 52: 2}
-    assert foreign_edit(edited, row(51, 51, 52, 52, 0), "paint") is None
+    with pytest.raises(ValueError, match="every voxel as it is"):
+        make_edit(edited, FIVE_VOXELS, row(51, 51, 52, 52, 0), "paint")
 
 
-def test_a_foreign_label_of_no_bone_is_told_to_the_user(make_fragments: MakeFragments) -> None:
-    with pytest.raises(InputError, match="label 600 belongs to no bone"):
-        foreign_edit(make_fragments(row(51, 51)), row(51, 600), "paint")
+def test_an_edit_with_a_label_of_no_bone_is_refused(make_fragments: MakeFragments) -> None:
+    two = (*FIVE_VOXELS[:2], slice(0, 2))
+    with pytest.raises(ValueError, match="label 600 belongs to no bone"):
+        make_edit(make_fragments(row(51, 51)), two, row(51, 600), "paint")
     with pytest.raises(ValueError, match="do not fill"):
-        foreign_edit(make_fragments(row(51, 51)), row(51), "paint")
+        make_edit(make_fragments(row(51, 51)), two, row(51), "paint")
 
 
 def test_renumbering_orders_by_volume_within_each_bone(make_fragments: MakeFragments) -> None:
@@ -175,98 +180,32 @@ def test_renumbering_orders_by_volume_within_each_bone(make_fragments: MakeFragm
     assert renumber_by_volume(renumbered) is None
 
 
-def test_undo_and_redo_restore_voxels_records_and_retired_labels(
+def test_the_inverse_restores_voxels_records_and_retired_labels(
     make_fragments: MakeFragments,
 ) -> None:
     first = make_fragments(row(51, 51, 52, 1)).with_review([51], ReviewStatus.ACCEPTED)
-    history = EditHistory()
     edit = merge_fragments(first, [51, 52])
-    history.record(edit)
     second = apply_edit(first, edit)
-    assert history.undo_description == "merge fragments 1 and 2 of the left hip bone"
+    assert edit.description == "merge fragments 1 and 2 of the left hip bone"
 
-    undone = apply_edit(second, history.undo(second))
+    undone = apply_edit(second, edit.inverse())
 
     assert values(undone) == values(first)
     assert undone.records == first.records
     assert undone.retired == first.retired == frozenset()
-    assert history.undo_description is None
-    redone = apply_edit(undone, history.redo(undone))
+    redone = apply_edit(undone, edit)
     assert values(redone) == values(second)
     assert redone.records == second.records
     assert redone.retired == {52}
-    assert history.redo_description is None
 
 
-def test_undo_keeps_the_review_of_fragments_it_does_not_touch(
+def test_the_inverse_keeps_the_review_of_fragments_it_does_not_touch(
     make_fragments: MakeFragments,
 ) -> None:
     first = make_fragments(row(51, 51, 52, 1))
-    history = EditHistory()
-    history.record(edit := merge_fragments(first, [51, 52]))
+    edit = merge_fragments(first, [51, 52])
     second = apply_edit(first, edit).with_review([1], ReviewStatus.ACCEPTED)
 
-    undone = apply_edit(second, history.undo(second))
+    undone = apply_edit(second, edit.inverse())
 
     assert undone.record(1).review is ReviewStatus.ACCEPTED
-
-
-def test_a_new_edit_ends_what_could_be_redone(make_fragments: MakeFragments) -> None:
-    fragments = make_fragments(row(51, 52, 53))
-    history = EditHistory()
-    history.record(edit := merge_fragments(fragments, [51, 52]))
-    history.undo(apply_edit(fragments, edit))
-    history.record(merge_fragments(fragments, [52, 53]))
-
-    assert history.redo_description is None
-    with pytest.raises(ValueError, match="nothing to redo"):
-        history.redo(fragments)
-
-
-def test_an_edit_that_was_not_recorded_stops_undo_and_keeps_the_step(
-    make_fragments: MakeFragments,
-) -> None:
-    fragments = make_fragments(row(51, 51, 52))
-    history = EditHistory()
-    history.record(merge_fragments(fragments, [51, 52]))
-
-    with pytest.raises(ValueError, match="without being recorded"):
-        history.undo(make_fragments(row(51, 51, 53)))
-    assert history.undo_description is not None
-    with pytest.raises(ValueError, match="nothing to undo"):
-        EditHistory().undo(fragments)
-
-
-def test_the_history_forgets_the_oldest_steps_and_never_the_latest(
-    rng: np.random.Generator, make_fragments: MakeFragments
-) -> None:
-    """Noise does not compress: each of the 20 steps takes at least 4,096 / 8 bytes."""
-    fragments = make_fragments(rng.integers(51, 53, (16, 16, 16)).astype(np.uint16))
-    limit = 4_000
-    history = EditHistory(limit_bytes=limit)
-    for number in range(20):
-        after = np.where(rng.random((16, 16, 16)) < 0.5, fragments.labels.voxels, 53)
-        edit = foreign_edit(fragments, after, f"step {number}")
-        assert edit is not None
-        history.record(edit)
-    assert history.bytes_held <= limit
-    assert history.undo_description == "step 19"
-
-    tight = EditHistory(limit_bytes=0)
-    tight.record(edit)
-    assert tight.undo_description == "step 19"
-    with pytest.raises(ValueError, match="limit_bytes"):
-        EditHistory(limit_bytes=-1)
-
-
-def test_a_merge_of_a_large_fragment_takes_little_memory(make_fragments: MakeFragments) -> None:
-    """Two blocks of a million voxels: in full the step would take 4 MB."""
-    labels = np.full((100, 100, 200), 51, np.uint16)
-    labels[:, :, 100:] = 52
-    history = EditHistory()
-
-    history.record(merge_fragments(make_fragments(labels), [51, 52]))
-
-    assert history.bytes_held < 20_000
-    history.clear()
-    assert history.bytes_held == 0

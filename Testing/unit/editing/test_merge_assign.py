@@ -7,10 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from FractureSegmentationLib.editing.assign import assign_piece
-from FractureSegmentationLib.editing.edit import apply_edit
+from FractureSegmentationLib.editing.edit import apply_edit, assign_piece, merge_fragments
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.types import LabelArray
 

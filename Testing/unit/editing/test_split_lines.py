@@ -10,8 +10,7 @@ import pytest
 from FractureSegmentationLib.editing.edit import apply_edit
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.editing.outline import is_left_of_line, is_within_outline
-from FractureSegmentationLib.editing.split_curve import split_by_curve, split_by_surface
-from FractureSegmentationLib.editing.split_plane import split_by_plane
+from FractureSegmentationLib.editing.split import split_by_curve, split_by_plane, split_by_surface
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.types import LabelArray
 

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from FractureSegmentationLib.editing.coarse import coarsened
-from FractureSegmentationLib.editing.divide import DivideConfig, divide
+from FractureSegmentationLib.editing.divide import DivideConfig, divide, join_unreached
 from FractureSegmentationLib.editing.edit import apply_edit
 from FractureSegmentationLib.editing.evidence import CutEvidence, crack_likelihood, sampled
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.leads import LeadConfig
-from FractureSegmentationLib.editing.pieces import join_unreached
-from FractureSegmentationLib.editing.split_points import split_at_points
+from FractureSegmentationLib.editing.fronts import LeadConfig
+from FractureSegmentationLib.editing.split import split_at_points
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.types import LabelArray

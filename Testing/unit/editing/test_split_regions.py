@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from FractureSegmentationLib.editing.divide import mended
 from FractureSegmentationLib.editing.edit import apply_edit
 from FractureSegmentationLib.editing.evidence import CutEvidence
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.leads import LeadConfig
-from FractureSegmentationLib.editing.mend import mended
+from FractureSegmentationLib.editing.fronts import LeadConfig
 from FractureSegmentationLib.editing.regions import CutSupport, joined_regions, sure_regions
-from FractureSegmentationLib.editing.split_points import split_at_points
+from FractureSegmentationLib.editing.split import split_at_points
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume
 

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from FractureSegmentationLib.editing.edit import apply_edit
+from FractureSegmentationLib.editing.edit import apply_edit, merge_fragments
 from FractureSegmentationLib.editing.evidence import CutEvidence
 from FractureSegmentationLib.editing.fragments import Fragments
-from FractureSegmentationLib.editing.merge import merge_fragments
 from FractureSegmentationLib.editing.proposals import interface_place, points_beside_fracture
-from FractureSegmentationLib.editing.split_points import split_at_points
+from FractureSegmentationLib.editing.split import split_at_points
 from FractureSegmentationLib.editing.suspicion import (
     Suspicion,
     SuspicionConfig,
