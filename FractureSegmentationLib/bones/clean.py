@@ -1,4 +1,4 @@
-"""Makes a raw bone labelling plausible: right sides, no specks, no far-off ghosts."""
+"""Makes a raw bone labelling plausible: right sides and positions, no small or far-off parts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from scipy.ndimage import binary_dilation, find_objects
 from scipy.spatial import cKDTree
 
 from FractureSegmentationLib.anatomy.catalogue import BONES
-from FractureSegmentationLib.bones.places import without_misplaced
 from FractureSegmentationLib.types import Box, FloatArray, LabelArray, Spacing
-from FractureSegmentationLib.voxels.components import label_components
+from FractureSegmentationLib.voxels.components import connected_components, label_components
 
 LEAST_BONE_MM3 = 4000.0
 """A bone smaller than this is no bone."""
 _LEAST_PART_MM3 = 500.0
+
 _FAR_MM = 15.0
 _MOST_POINTS = 20_000
-
 _SACRUM = next(bone.mask_value for bone in BONES if bone.slug == "sacrum")
 _PARTNER = {
     bone.mask_value: partner.mask_value
@@ -29,6 +28,10 @@ _PARTNER = {
     if bone.side and partner.side != bone.side and partner.region == bone.region
 }
 _SIDE = {bone.mask_value: bone.side for bone in BONES}
+_LEAST_HEIGHT_MM = 100.0
+_SLACK_MM = 5.0
+_HIPS = tuple(bone.mask_value for bone in BONES if bone.slug.endswith("_hip"))
+_FEMORA = tuple(bone.mask_value for bone in BONES if bone.slug.endswith("_femur"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,35 @@ def clean_bones(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8
     cleaned = lookup[pieces]
     _hand_over(cleaned, pieces, [part for part in parts if not lookup[part.number]])
     return cleaned
+
+
+def without_misplaced(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8]:
+    """Remove what lies where its bone cannot: spine taken for sacrum or femur.
+
+    The sacrum ends below the iliac crests (at 0.85 to 0.91 of the hip bones' height in six bodies),
+    and the middle of a femur lies below the middle of the hip bones. Without a hip bone of at least
+    100 mm in height nothing is known and nothing is removed.
+
+    Args:
+        labels: (K, J, I) mask values, k to Superior.
+        spacing_mm: voxel size along (k, j, i), in mm.
+
+    Returns:
+        (K, J, I) uint8 mask values.
+    """
+    kept = np.array(labels, np.uint8)
+    heights = _hip_heights(kept)
+    if heights is None or (heights[1] - heights[0]) * spacing_mm[0] < _LEAST_HEIGHT_MM:
+        return kept
+    lowest, highest = heights
+    above = kept[highest + 1 + round(_SLACK_MM / spacing_mm[0]) :]
+    above[above == _SACRUM] = 0
+    for value in _FEMORA:
+        pieces = connected_components(kept == value, 26)
+        is_high = pieces.centroids()[:, 0] > (lowest + highest) / 2.0
+        is_high[0] = False
+        kept[is_high[pieces.labels]] = 0
+    return kept
 
 
 def _parts(labels: LabelArray, pieces: LabelArray, spacing_mm: Spacing) -> list[_Part]:
@@ -160,3 +192,18 @@ def _hand_over(
         touched[0] = 0
         if touched.any():
             cleaned[near][inside] = touched.argmax()
+
+
+def _hip_heights(labels: LabelArray) -> tuple[int, int] | None:
+    """Lowest and highest slice of the main pieces of the hip bones."""
+    found = []
+    for value in _HIPS:
+        pieces = label_components(labels == value, 26)
+        sizes = np.bincount(pieces.ravel())
+        if sizes.size > 1:
+            main = pieces == 1 + int(sizes[1:].argmax())
+            slices = np.flatnonzero(main.any(axis=(1, 2)))
+            found.append((int(slices[0]), int(slices[-1])))
+    if not found:
+        return None
+    return min(low for low, _ in found), max(high for _, high in found)

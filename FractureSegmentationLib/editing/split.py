@@ -18,16 +18,12 @@ from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.types import FloatArray, LabelArray, MaskArray, PointLps
 
 _DEFAULT = DivideConfig()
-
 _LEAST_WIDTH_MM = 1.0
-
 _LEAST_WIDTH_SHARE = 0.1
 """A drawn line narrower than this, in mm or as a share of its length, spans no surface."""
 
 _SURFACE_POINTS = 60
-
 _SURFACE_STEP_MM = 2.0
-
 _SMOOTHING = 1.0
 
 

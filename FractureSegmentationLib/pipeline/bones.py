@@ -10,8 +10,8 @@ from scipy.ndimage import find_objects
 from FractureSegmentationLib.anatomy.catalogue import BONES, Bone, bone_named
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.bones.cascade import bones_by_cascade
+from FractureSegmentationLib.bones.extent import fitted_to_masked_ct
 from FractureSegmentationLib.bones.from_labels import bones_from_labels
-from FractureSegmentationLib.bones.masked import fitted_to_masked_ct
 from FractureSegmentationLib.bones.threshold import bones_by_threshold
 from FractureSegmentationLib.bones.totalsegmentator import bones_by_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings

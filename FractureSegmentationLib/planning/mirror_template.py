@@ -15,17 +15,15 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import BONES, Bone, bone_named
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.planning.bone_points import (
-    BoneSurface,
-    Points,
-    surface_points,
-    thinned,
-)
 from FractureSegmentationLib.planning.mirror_plane import (
+    BoneSurface,
     MirrorConfig,
     MirrorPair,
     MirrorPlane,
+    Points,
     estimate_mirror_plane,
+    surface_points,
+    thinned,
 )
 from FractureSegmentationLib.planning.pose import Pose, inverse_of, moved_points, turn_about
 from FractureSegmentationLib.types import PointLps

@@ -17,7 +17,7 @@ from FractureSegmentationLib.mrml.place import tie_to_ct
 from FractureSegmentationLib.mrml.plan import create_plan, find_plan
 from FractureSegmentationLib.mrml.plan_template import show_mirrored_side
 from FractureSegmentationLib.mrml.segmentation import show_fragments
-from FractureSegmentationLib.planning.bone_points import surface_points
+from FractureSegmentationLib.planning.mirror_plane import surface_points
 from FractureSegmentationLib.planning.pose import moved_points, shift_by
 from FractureSegmentationLib.volume import LabelVolume
 from Testing.unit.planning.phantom_pelvis import LEFT, RIGHT, PhantomPelvis, a_plane

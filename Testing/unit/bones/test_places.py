@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from FractureSegmentationLib.bones.places import without_misplaced
+from FractureSegmentationLib.bones.clean import without_misplaced
 
 MM = (2.0, 2.0, 2.0)
 

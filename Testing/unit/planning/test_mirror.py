@@ -12,12 +12,13 @@ from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.read import read_labels
-from FractureSegmentationLib.planning.bone_points import BoneSurface, surface_points
 from FractureSegmentationLib.planning.mirror_plane import (
+    BoneSurface,
     MirrorConfig,
     MirrorPair,
     MirrorPlane,
     estimate_mirror_plane,
+    surface_points,
 )
 from FractureSegmentationLib.planning.mirror_template import mirror_template
 from FractureSegmentationLib.planning.pose import moved_points, shift_by, turn_about
