@@ -82,8 +82,8 @@ def segment_name(bone: Bone, index: int, *, is_only_piece: bool = False) -> str:
 
     Args:
         bone: the bone.
-        index: 1 = largest when the fragments were found.
-        is_only_piece: the bone was found in one piece; the name then claims no fragment.
+        index: 1 = largest when the fragments were segmented.
+        is_only_piece: the bone is in one piece; the name then claims no fragment.
     """
     _refuse_index_below_one(index)
     if is_only_piece:
@@ -108,7 +108,7 @@ def fragment_color(bone: Bone, index: int) -> Rgb:
 def terminology_tag(bone: Bone, *, is_only_piece: bool = False) -> str:
     """The coded meaning of a segment in the form of 3D Slicer's `TerminologyEntry` tag.
 
-    A fragment is a fracture fragment in the region of its bone and side; a bone found in one piece
+    A fragment is a fracture fragment in the region of its bone and side; a bone in one piece
     is just that anatomical structure, for the code must not claim a fracture either.
 
     Returns:
@@ -138,9 +138,9 @@ def fragment_segment(
 
     Args:
         bone: the bone it belongs to.
-        index: 1 = largest when the fragments were found.
+        index: 1 = largest when the fragments were segmented.
         numbering: gives the label value.
-        is_only_piece: the bone was found in one piece.
+        is_only_piece: the bone is in one piece.
         confidence: 0 to 1, or None where none was computed.
         algorithm: name of the method, for `DICOM.SegmentAlgorithmName`.
 

@@ -73,13 +73,13 @@ def bones_by_cascade(
         coarse: sees the CT.
         fine: sees the CT and the coarse result, one channel per bone.
         device: where the networks run.
-        progress: told how far it is, 0 to 1 of its stage, and asked whether to stop.
+        progress: receives how far it is, 0 to 1 of its stage, and says whether to stop.
 
     Returns:
         uint8 catalogue mask values on the CT's grid.
 
     Raises:
-        NoBoneError: nothing was found.
+        NoBoneError: no bone was detected.
         RunCancelledError: the caller asked to stop.
     """
     order = canonical_order(ct.geometry)
@@ -92,8 +92,8 @@ def bones_by_cascade(
         )
     near = rough.geometry.cropped(padded_box(box, rough.geometry, _FINE_MARGIN_MM))
     around = nearest_labels(rough, near.resampled(fine.spacing_mm))
-    found = _fine_bones(canonical, around, fine, device, _part(progress, 0.35, 0.9))
-    voxels = np.ascontiguousarray(order.undo(found))
+    labels = _fine_bones(canonical, around, fine, device, _part(progress, 0.35, 0.9))
+    voxels = np.ascontiguousarray(order.undo(labels))
     if not voxels.any():
         raise NoBoneError("No bone of a plausible size was found in the CT.", _CHECK_THE_SERIES)
     progress.report(1.0)

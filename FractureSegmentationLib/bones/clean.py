@@ -196,14 +196,14 @@ def _hand_over(
 
 def _hip_heights(labels: LabelArray) -> tuple[int, int] | None:
     """Lowest and highest slice of the main pieces of the hip bones."""
-    found = []
+    heights = []
     for value in _HIPS:
         pieces = label_components(labels == value, 26)
         sizes = np.bincount(pieces.ravel())
         if sizes.size > 1:
             main = pieces == 1 + int(sizes[1:].argmax())
             slices = np.flatnonzero(main.any(axis=(1, 2)))
-            found.append((int(slices[0]), int(slices[-1])))
-    if not found:
+            heights.append((int(slices[0]), int(slices[-1])))
+    if not heights:
         return None
-    return min(low for low, _ in found), max(high for _, high in found)
+    return min(low for low, _ in heights), max(high for _, high in heights)

@@ -28,7 +28,7 @@ def grow_bone(
         distance_mm: how far it grows.
 
     Returns:
-        (K, J, I) the grown bone; at equal distance a voxel stays nobody's.
+        (K, J, I) the grown bone; at equal distance a voxel stays background.
     """
     own_mm = distance_to_mm(bone, spacing_mm, distance_mm + max(spacing_mm))
     grown: MaskArray = own_mm <= distance_mm
@@ -54,12 +54,12 @@ def fitted_to_masked_ct(ct: Volume, bones: LabelVolume) -> LabelVolume:
         bones: mask values that roughly cover them, on the same grid.
 
     Returns:
-        uint8 mask values: every voxel of the CT's bones near a found bone has the nearest one.
+        uint8 mask values: every voxel of the CT's bones near a detected bone has the nearest one.
     """
     fitted = np.zeros(bones.voxels.shape, np.uint8)
-    found = bounding_box(bones.voxels != 0)
-    if found is not None:
-        box = padded_box(found, ct.geometry, _REACH_MM)
+    detected = bounding_box(bones.voxels != 0)
+    if detected is not None:
+        box = padded_box(detected, ct.geometry, _REACH_MM)
         inside = _without_holes(ct.voxels[box] != 0)
         rough: npt.NDArray[np.uint16] = np.where(inside, bones.voxels[box], 0).astype(np.uint16)
         fitted[box] = fill_from_nearest(rough, inside, ct.geometry.spacing_mm)

@@ -53,11 +53,11 @@ def likeliest_bones(probabilities: FloatArray, bones: Sequence[str]) -> npt.NDAr
             kinds.append(probabilities[channel])
             likelier.append(np.full(probabilities.shape[1:], value, np.uint8))
     chosen = np.argmax(kinds, axis=0)
-    found = np.zeros(probabilities.shape[1:], np.uint8)
+    labels = np.zeros(probabilities.shape[1:], np.uint8)
     for kind, choice in enumerate(likelier):
         inside = chosen == kind
-        found[inside] = choice[inside]
-    return found
+        labels[inside] = choice[inside]
+    return labels
 
 
 def assign_sides(labels: LabelArray, spacing_mm: Spacing) -> npt.NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Bones without any network: what is dense, cut apart at the joints, named by where it lies.
 
 A last resort for where no weights are at hand and for volumes that hold clearly separate bones.
-The names are guesses from position; whoever uses it is told to check them.
+The names are guesses from position; the user is asked to check them.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def bones_by_threshold(ct: Volume) -> LabelVolume:
     values = _named(_described(regions, _midline_mm(small, dense)))
     named = values[regions]
     inside = resample_mask(named != 0, small.geometry, canonical.geometry)
-    found = labels_to_grid(named, small.geometry, canonical.geometry, inside)
-    voxels = np.ascontiguousarray(order.undo(found)).astype(np.uint8)
+    labels = labels_to_grid(named, small.geometry, canonical.geometry, inside)
+    voxels = np.ascontiguousarray(order.undo(labels)).astype(np.uint8)
     return LabelVolume(voxels=voxels, geometry=ct.geometry)
 
 
@@ -105,11 +105,11 @@ def _cut_at_joints(dense: MaskArray) -> npt.NDArray[np.uint16]:
 
 
 def _described(regions: LabelArray, midline_mm: float) -> list[_Region]:
-    found = []
+    described = []
     for number, box in enumerate(find_objects(regions), start=1):
         if box is not None:
             k, _, i = np.nonzero(regions[box] == number)
-            found.append(
+            described.append(
                 _Region(
                     number=number,
                     volume_mm3=len(k) * float(np.prod(_SPACING_MM)),
@@ -117,7 +117,7 @@ def _described(regions: LabelArray, midline_mm: float) -> list[_Region]:
                     left_mm=float(i.mean() + box[2].start) * _SPACING_MM[2] - midline_mm,
                 )
             )
-    return found
+    return described
 
 
 def _midline_mm(ct: Volume, dense: MaskArray) -> float:

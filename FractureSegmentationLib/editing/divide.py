@@ -47,7 +47,7 @@ class DivideConfig:
         leads: how the leads of fronts are compared.
         recut_mm: how far on either side of the rough cut the final one is looked for.
         fine_voxels: fragments of more voxels are cut roughly on a grid of half the resolution; the
-            final cut is always found on the fragment's own.
+            final cut is always computed on the fragment's own.
 
     Raises:
         ValueError: a number is out of its range.

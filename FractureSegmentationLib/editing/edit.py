@@ -161,8 +161,8 @@ def assign_piece(
 def renumber_by_volume(fragments: Fragments) -> Edit | None:
     """Number the fragments of every bone 1, 2, 3, ... by falling volume.
 
-    Review status and confidence follow the fragment. `Edit.renumbered` tells names, colours and
-    planned poses where to follow.
+    Review status and confidence follow the fragment. `Edit.renumbered` says which new
+    label names, colours and planned poses take.
 
     Returns:
         The change, or None if they are numbered so already.
@@ -283,15 +283,15 @@ def _edit(
 
 
 def _difference(before: LabelArray, after: LabelArray) -> tuple[Box, tuple[int, ...]]:
-    """The box of the changed voxels, and the labels found there before or after, ascending."""
+    """The box of the changed voxels, and the labels there before or after, ascending."""
     if before.shape != after.shape:
         raise ValueError(f"labels {after.shape} do not fill the box {before.shape}")
     changed = before != after
     inner = bounding_box(changed)
     if inner is None:
         raise ValueError("the change leaves every voxel as it is")
-    found = np.union1d(before[changed], after[changed])
-    return inner, tuple(int(label) for label in found if label)
+    concerned = np.union1d(before[changed], after[changed])
+    return inner, tuple(int(label) for label in concerned if label)
 
 
 def _renumbered(record: FragmentRecord, label: int, fragments: Fragments) -> FragmentRecord:

@@ -156,7 +156,7 @@ def _best_lead(
 ) -> float:
     """The lead whose cut costs least for the size of the smaller part.
 
-    A lead c gives the piece all voxels whose gap is below c, so one pass over the faces tells the
+    A lead c gives the piece all voxels whose gap is below c, so one pass over the faces gives the
     cost of every cut: a face is cut by the leads between the gaps of its two voxels.
     """
     low, high = bounds

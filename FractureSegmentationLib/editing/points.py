@@ -39,7 +39,7 @@ def fragment_voxels(
     record = fragments.record(label)
     mask = fragments.labels.voxels[record.box] == label
     geometry = fragments.labels.geometry
-    found = []
+    voxels = []
     for number, point in enumerate(points_lps_mm, start=1):
         nearest = nearest_voxel(mask, geometry, point, reach_mm, record.box)
         if nearest is None:
@@ -47,8 +47,8 @@ def fragment_voxels(
                 f"Point {number} lies more than {reach_mm:g} mm from {record.name}.",
                 "Click on the fragment itself.",
             )
-        found.append(nearest)
-    return found
+        voxels.append(nearest)
+    return voxels
 
 
 def nearest_voxel(

@@ -37,8 +37,8 @@ def split_at_points(
     """Split a fragment into one piece per click.
 
     The cut falls where contact probability is highest, or where the CT shows cracks if there is no
-    map; where neither says anything, at the narrowest place. Disconnected parts of the fragment in
-    which nobody clicked go to the nearest piece. The largest piece keeps the label.
+    map; where neither says anything, at the narrowest place. Disconnected
+    parts without a click go to the nearest piece. The largest piece keeps the label.
 
     Args:
         fragments: all fragments.
@@ -157,7 +157,7 @@ def split_by_surface(fragments: Fragments, label: int, points_lps_mm: Sequence[P
     spread_mm = sizes / np.sqrt(len(points))
     if len(points) < 3 or spread_mm[1] < max(_LEAST_WIDTH_MM, _LEAST_WIDTH_SHARE * spread_mm[0]):
         raise InputError(
-            "The line is nearly straight, and no surface is told by it.",
+            "The line is nearly straight, and defines no surface.",
             "Draw it further around the bone, or cut along the direction of view.",
         )
     mask, centres = _centres_lps_mm(fragments, label)
@@ -179,11 +179,11 @@ def _seeds(
         )
     flat = [point for points in pieces_lps_mm for point in points]
     start = tuple(side.start for side in record.box)
-    found = iter(
+    voxels = iter(
         (k - start[0], j - start[1], i - start[2])
         for k, j, i in fragment_voxels(fragments, label, flat)
     )
-    seeds = [[next(found) for _ in points] for points in pieces_lps_mm]
+    seeds = [[next(voxels) for _ in points] for points in pieces_lps_mm]
     groups = [set(voxels) for voxels in seeds]
     if len(set().union(*groups)) < sum(map(len, groups)):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Where a person should look first: weak interfaces and possible fractures nobody separated."""
+"""Where a person should look first: weak interfaces and possible fractures left unseparated."""
 
 from __future__ import annotations
 
@@ -97,19 +97,19 @@ def suspicious_places(
     Returns:
         The most doubtful first.
     """
-    found: list[SuspiciousPlace] = []
+    places: list[SuspiciousPlace] = []
     for bone in dict.fromkeys(record.bone for record in fragments.records):
         crop = _BoneCrop.of(fragments, fragments.of_bone(bone), contact)
         for one in crop.interfaces():
-            found.extend(
+            places.extend(
                 _weak(fragments, (one.a, one.b), one.area_mm2, one.contact_area_mm2, config)
             )
         for ridge in unseparated_fractures(
             crop.labels, crop.contact, crop.geometry.spacing_mm, config.min_ridge_mm2
         ):
             x, y, z = (float(v) for v in crop.geometry.to_lps(np.array(ridge.centroid_kji)))
-            found.append(_broken(fragments, ridge.label, (x, y, z), ridge.area_mm2, contact))
-    return _ranked(found)
+            places.append(_broken(fragments, ridge.label, (x, y, z), ridge.area_mm2, contact))
+    return _ranked(places)
 
 
 def reported_places(
@@ -118,7 +118,7 @@ def reported_places(
     contact: Volume | None = None,
     config: SuspicionConfig = _DEFAULT,
 ) -> tuple[SuspiciousPlace, ...]:
-    """The suspicious places that `report.json` of a result tells of.
+    """The suspicious places that `report.json` of a result lists.
 
     What concerns fragments that are gone, or that no longer touch, is left out.
 
@@ -132,21 +132,21 @@ def reported_places(
         The most doubtful first.
     """
     known = {record.label for record in fragments.records}
-    found: list[SuspiciousPlace] = []
+    places: list[SuspiciousPlace] = []
     for bone in report.get("bones", ()):
         for fragment in bone.get("fragments", ()):
             for other in fragment.get("neighbours", ()):
                 pair = (int(fragment["label"]), int(other["label"]))
                 if pair[0] < pair[1] and known.issuperset(pair):
                     area_mm2, seen_mm2 = float(other["area_mm2"]), float(other["contact_area_mm2"])
-                    found.extend(_weak(fragments, pair, area_mm2, seen_mm2, config))
+                    places.extend(_weak(fragments, pair, area_mm2, seen_mm2, config))
         for ridge in bone.get("possible_unseparated_fractures", ()):
             area_mm2 = float(ridge["area_mm2"])
             if int(ridge["label"]) in known and area_mm2 >= config.min_ridge_mm2:
                 x, y, z = (float(v) for v in ridge["place_lps_mm"])
                 label = int(ridge["label"])
-                found.append(_broken(fragments, label, (x, y, z), area_mm2, contact))
-    return _ranked(found)
+                places.append(_broken(fragments, label, (x, y, z), area_mm2, contact))
+    return _ranked(places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,5 +222,5 @@ def _broken(
     )
 
 
-def _ranked(found: list[SuspiciousPlace]) -> tuple[SuspiciousPlace, ...]:
-    return tuple(sorted(found, key=lambda place: -place.doubt_mm2))
+def _ranked(places: list[SuspiciousPlace]) -> tuple[SuspiciousPlace, ...]:
+    return tuple(sorted(places, key=lambda place: -place.doubt_mm2))

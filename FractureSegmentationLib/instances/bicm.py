@@ -43,9 +43,9 @@ class BicmConfig:
     """How fragments become classes.
 
     Attributes:
-        rule: how boundary and interior are told apart. `adapt`: the shell is a share of the local
-            thickness; `laplacian`: interior is deep or where the depth map is ridged; `shift`: the
-            shell is one window wide.
+        rule: how boundary and interior are distinguished. `adapt`: the shell is a share of the
+            local thickness; `laplacian`: interior is deep or where the depth map is ridged;
+            `shift`: the shell is one window wide.
         contact_window_voxels: width of the cube in which another fragment makes contact; counted
             in voxels of the working grid, as published.
         boundary_share: `adapt`: shell depth as a share of the greatest depth close by.

@@ -18,7 +18,7 @@ class RecoveryConfig:
     Attributes:
         mode: `paper` is the published recipe; `hierarchical` the default: seeds at several
             distances from contact, then neighbours without contact between them are merged.
-        paper_dilation_mm: `paper`: contact is grown by this before interiors are told apart.
+        paper_dilation_mm: `paper`: contact is grown by this before interiors are separated.
         min_diameter_mm: seeds of the first level with a shorter bounding-box diagonal are dropped.
         levels_mm: distances from contact at which seeds are looked for, falling. A component of
             interior that holds no seed of an earlier level becomes one.

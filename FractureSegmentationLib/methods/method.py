@@ -33,7 +33,7 @@ class Method:
     Attributes:
         name: the word a user types.
         input_kind: what it looks at.
-        channels: what its map tells of every voxel, background first.
+        channels: the classes its map holds for every voxel, background first.
         spacing_mm: working spacing along Superior, Posterior and Left, in mm; a model may replace
             it.
         patch: window size along (k, j, i), in voxels.
@@ -41,7 +41,7 @@ class Method:
         margin_mm: what a crop holds around its bone, in mm.
         normalisation: how Hounsfield units become network input; a model may replace it.
         recovery: how the map becomes fragments.
-        model: name of the shipped model it runs with unless told otherwise.
+        model: name of the shipped model it runs with unless another is given.
         build_network: network of a configuration, untrained; loads torch when called.
         make_input: network input of a crop and its bone mask.
         encode: training target of fragment labels.

@@ -1,4 +1,4 @@
-"""The plane that mirrors a pelvis, found from its bones themselves.
+"""The plane that mirrors a pelvis, estimated from its bones themselves.
 
 Each bone is mirrored and laid over its counterpart: the left hip bone over the right one and the
 other way round, the sacrum over itself. Of all points those that fit worst are left out, round by
@@ -59,7 +59,7 @@ class MirrorConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorPlane:
-    """A plane, and how well it mirrors the bones it was found from.
+    """A plane, and how well it mirrors the bones it was estimated from.
 
     Attributes:
         point_lps_mm: on the plane, near the middle of the bones.
@@ -105,8 +105,8 @@ def estimate_mirror_plane(
         raise ValueError("a mirror plane needs a pair of bones")
     config = config or MirrorConfig()
     legs = [leg for pair in pairs for leg in _legs(pair, config)]
-    found = (_settled(legs, normal, config) for normal in _starts(pairs))
-    return min(found, key=lambda plane: plane.residual_mm)
+    planes = (_settled(legs, normal, config) for normal in _starts(pairs))
+    return min(planes, key=lambda plane: plane.residual_mm)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,8 +129,10 @@ def surface_points(labels: LabelVolume, wanted: Collection[int]) -> Points:
     Returns:
         The centres of those voxels; none if no voxel has a wanted label.
     """
-    found = find_objects(labels.voxels)
-    boxes = [box for n, box in enumerate(found, start=1) if n in wanted and box is not None]
+    boxes_by_label = find_objects(labels.voxels)
+    boxes = [
+        box for n, box in enumerate(boxes_by_label, start=1) if n in wanted and box is not None
+    ]
     if not boxes:
         return np.zeros((0, 3))
     box = tuple(
@@ -255,14 +257,14 @@ def _mirrored(points: Points, normal: _Array, offset_mm: float) -> Points:
 def _matched(legs: Sequence[_Leg], mirrored: Points) -> Match:
     """Each mirrored point against the bone that it comes to lie over."""
     ends = np.cumsum([len(leg.points) for leg in legs])[:-1]
-    found = [
+    matches = [
         leg.target.match(part) for leg, part in zip(legs, np.split(mirrored, ends), strict=True)
     ]
     return Match(
-        distances_mm=np.concatenate([one.distances_mm for one in found]),
-        normals=np.concatenate([one.normals for one in found]),
-        heights_mm=np.concatenate([one.heights_mm for one in found]),
-        reach_mm=min(one.reach_mm for one in found),
+        distances_mm=np.concatenate([one.distances_mm for one in matches]),
+        normals=np.concatenate([one.normals for one in matches]),
+        heights_mm=np.concatenate([one.heights_mm for one in matches]),
+        reach_mm=min(one.reach_mm for one in matches),
     )
 
 

@@ -136,7 +136,7 @@ def _largest(labels: LabelVolume, values: Sequence[int]) -> int:
 
 
 def _pairs(clouds: Mapping[str, Points], broken: Bone, healthy: Bone) -> list[MirrorPair]:
-    """What the plane is found from: the pelvis, and the bones themselves.
+    """What the plane is estimated from: the pelvis, and the bones themselves.
 
     Legs lie as they lie, so beside a pelvis they say nothing of the plane.
     """
@@ -195,16 +195,16 @@ def _point(values: Points) -> PointLps:
 
 
 def _warnings(template: MirrorTemplate, healthy_pieces: int) -> tuple[str, ...]:
-    found = []
+    pairs = []
     name = template.healthy.name
     if healthy_pieces > 1:
-        found.append(
+        pairs.append(
             f"The {name.lower()} has {healthy_pieces} fragments itself; they are mirrored as they "
             "lie."
         )
     if template.close_share < 0.5:
-        found.append(
+        pairs.append(
             f"Less than half of the fragment that stayed in place lies within {CLOSE_MM:g} mm of "
             f"the mirrored {name.lower()}: do not rely on it."
         )
-    return tuple(found)
+    return tuple(pairs)

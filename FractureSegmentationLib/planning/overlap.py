@@ -84,12 +84,12 @@ class OverlapCheck:
         strange = sorted(set(poses) - set(self._parts))
         if strange:
             raise ValueError(f"no fragment has the labels {strange}")
-        found = []
+        overlaps = []
         for pair in itertools.combinations(self._parts, 2):
             volume_mm3 = self._shared_mm3(pair, poses)
             if volume_mm3 > 0.0:
-                found.append(Overlap(labels=pair, volume_mm3=volume_mm3))
-        return tuple(sorted(found, key=lambda one: -one.volume_mm3))
+                overlaps.append(Overlap(labels=pair, volume_mm3=volume_mm3))
+        return tuple(sorted(overlaps, key=lambda one: -one.volume_mm3))
 
     def _shared_mm3(self, pair: tuple[int, int], poses: Mapping[int, Pose]) -> float:
         moved = [poses[label] for label in pair if label in poses]

@@ -114,8 +114,8 @@ def _refuse_unreplaceable(path: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(
             "The plan file exists already.", "Choose another name, or allow it to be replaced."
         )
-    found = read_json_object(path) if path.is_file() and not path.is_symlink() else None
-    if found is None or not str(found.get("schema")).startswith(_FAMILY):
+    plan = read_json_object(path) if path.is_file() and not path.is_symlink() else None
+    if plan is None or not str(plan.get("schema")).startswith(_FAMILY):
         raise OutputExistsError(
             "What has the name of the plan file is no plan and is not replaced.",
             "Choose another name.",

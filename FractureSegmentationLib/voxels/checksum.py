@@ -1,4 +1,4 @@
-"""What tells the voxels of one fragment from others: an acceptance holds for these voxels only."""
+"""Checksum of the voxels of one fragment: an acceptance holds for these voxels only."""
 
 from __future__ import annotations
 

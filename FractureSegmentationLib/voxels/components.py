@@ -110,9 +110,9 @@ def _components_by_scipy(
     count = 0
     for value in np.unique(labels):
         if value:
-            parts, found = label(labels == value, structure)
+            parts, added = label(labels == value, structure)
             numbered[parts > 0] = parts[parts > 0] + count
-            count += found
+            count += added
     _, first = np.unique(numbered, return_index=True)
     first = first[-count:] if count else first[:0]
     order = np.zeros(count + 1, np.uint32)

@@ -103,15 +103,15 @@ def nearest_labels(labels: LabelVolume, target: Geometry) -> LabelVolume:
 def _nearest_along_axes(
     voxels: LabelArray, target: Geometry, offset: FloatArray, step: FloatArray
 ) -> LabelArray:
-    found = np.zeros(target.shape, voxels.dtype)
+    resampled = np.zeros(target.shape, voxels.dtype)
     indices, kept = [], []
     for axis in range(3):
         near = np.rint(offset[axis] + step[axis] * np.arange(target.shape[axis])).astype(int)
         is_inside = (near >= 0) & (near < voxels.shape[axis])
         indices.append(near[is_inside])
         kept.append(np.flatnonzero(is_inside))
-    found[np.ix_(*kept)] = voxels[np.ix_(*indices)]
-    return found
+    resampled[np.ix_(*kept)] = voxels[np.ix_(*indices)]
+    return resampled
 
 
 def _axis_weights(

@@ -38,9 +38,9 @@ def labels_to_grid(
         (K, J, I) uint16 on `target`: 0 outside `inside`, a label everywhere inside, unless there
         is no label at all.
     """
-    found = _strongest(_label_presences(labels), source, target)
-    found[~inside] = 0
-    return fill_from_nearest(found, inside, target.spacing_mm)
+    strongest = _strongest(_label_presences(labels), source, target)
+    strongest[~inside] = 0
+    return fill_from_nearest(strongest, inside, target.spacing_mm)
 
 
 def classes_to_grid(
@@ -57,8 +57,8 @@ def classes_to_grid(
         (K, J, I) uint16 class numbers on `target`; a class wins where it is the most probable
         foreground class and the foreground as a whole is more probable than the background.
     """
-    found = _strongest(_class_presences(probabilities), source, target)
-    box = _box_of(found != 0)
+    strongest = _strongest(_class_presences(probabilities), source, target)
+    box = _box_of(strongest != 0)
     if box is not None:
         near = _source_box(source, target, box)
         background = resample_probability(
@@ -66,8 +66,8 @@ def classes_to_grid(
             source.cropped(near),
             target.cropped(box),
         )
-        found[box][background >= 0.5] = 0
-    return found
+        strongest[box][background >= 0.5] = 0
+    return strongest
 
 
 def fill_from_nearest(
@@ -113,7 +113,7 @@ def _strongest(
     presences: Iterator[_Presence], source: Geometry, target: Geometry
 ) -> npt.NDArray[np.uint16]:
     best = np.zeros(target.shape, np.float32)
-    found = np.zeros(target.shape, np.uint16)
+    strongest = np.zeros(target.shape, np.uint16)
     for number, box, values in presences:
         reach = _target_box(source, target, box)
         if reach is None:
@@ -121,8 +121,8 @@ def _strongest(
         local = resample_probability(values, source.cropped(box), target.cropped(reach))
         is_stronger = local > best[reach]
         best[reach][is_stronger] = local[is_stronger]
-        found[reach][is_stronger] = number
-    return found
+        strongest[reach][is_stronger] = number
+    return strongest
 
 
 def _target_box(source: Geometry, target: Geometry, box: Box) -> Box | None:
