@@ -1,8 +1,8 @@
 """Which seed is nearest, without asking every voxel: most of a bone lies clearly nearer to one.
 
 A look at blocks of a few millimetres shows where that is so. Only where two seeds compete are
-distances measured voxel by voxel. On real bones this takes a sixth to four fifths of the time of one
-distance transform of the whole grid.
+distances measured voxel by voxel. On real bones this takes a sixth to four fifths of the
+time of one distance transform of the whole grid.
 """
 
 from __future__ import annotations
