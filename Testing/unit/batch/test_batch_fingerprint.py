@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from FractureSegmentationLib.anatomy.numbering import PENGWIN_2024
-from FractureSegmentationLib.batch import fingerprint
-from FractureSegmentationLib.batch.fingerprint import request_sha256
+from FractureSegmentationLib.batch import one_case as fingerprint
+from FractureSegmentationLib.batch.one_case import request_sha256
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import RunCancelledError
 from FractureSegmentationLib.instances.config import RecoveryConfig

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from FractureSegmentationLib.batch.names import folder_names
+from FractureSegmentationLib.batch.case_list import folder_names
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from FractureSegmentationLib.batch.one_case import CaseJob, run_case
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import MissingWeightsError, RunCancelledError
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
-from FractureSegmentationLib.pipeline.models import ModelShelf
+from FractureSegmentationLib.pipeline.models import ModelCache
 from FractureSegmentationLib.progress import Progress
 from Testing.tiny_cases import damage, write_tiny_case, write_tiny_model
 
@@ -132,16 +132,18 @@ def test_other_weights_of_the_same_name_are_loaded_anew(
 ) -> None:
     monkeypatch.setenv("FRACSEG_MODELS", str(tmp_path / "models"))
     write_tiny_model(tmp_path / "models")
-    shelf = ModelShelf()
-    first = shelf.load(None, "fracsegmentator-small")
-    assert shelf.load(None, "fracsegmentator-small") is first
+    model_cache = ModelCache()
+    first = model_cache.load(None, "fracsegmentator-small")
+    assert model_cache.load(None, "fracsegmentator-small") is first
     write_tiny_model(tmp_path / "models", seed=1)
 
-    record = run_case(replace(job, may_replace=True), shelf=shelf)
+    record = run_case(replace(job, may_replace=True), model_cache=model_cache)
 
     report = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
     assert not record.is_kept
-    assert report["weights"][0]["sha256"] == shelf.load(None, "fracsegmentator-small")[0].sha256
+    assert (
+        report["weights"][0]["sha256"] == model_cache.load(None, "fracsegmentator-small")[0].sha256
+    )
     assert report["weights"][0]["sha256"] != first[0].sha256
 
 
