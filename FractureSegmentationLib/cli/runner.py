@@ -215,8 +215,10 @@ def watch_stream(stopper: Stopper, stream: TextIO | None = None, *, ends_run: bo
 
 def _stop_on_byte(stream: socket.socket, stopper: Stopper) -> None:
     with stream:
-        if stream.recv(1):
-            stopper.stop()
+        # The byte is the signal's number: that of a child which ended, say, stops nothing.
+        while number := stream.recv(1):
+            if number[0] in _SIGNALS:
+                stopper.stop()
 
 
 def _ignore(number: int, frame: object) -> None:

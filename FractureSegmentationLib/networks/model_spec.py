@@ -141,6 +141,7 @@ def read_spec(folder: Path) -> ModelSpec:
         with (folder / SPEC_FILE).open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
+        _refuse_training_run(folder)
         raise MissingWeightsError(
             f"The model folder holds no readable {SPEC_FILE}.", _REMEDY
         ) from error
@@ -155,6 +156,17 @@ def read_spec(folder: Path) -> ModelSpec:
         raise DamagedWeightsError(
             f"{SPEC_FILE} of the model cannot be understood ({error}).", _REMEDY
         ) from error
+
+
+def _refuse_training_run(folder: Path) -> None:
+    """Say what a folder or file without a description is, where it is of a training run."""
+    run = folder.parent if folder.is_file() else folder
+    if any((run / name).is_file() for name in ("run.json", "checkpoint.pt")):
+        raise MissingWeightsError(
+            "This is a training run, or its checkpoint, and not a model.",
+            "Give the folder `model` inside the run; `fracseg train CASES RUN --export` or "
+            "`fracseg train-bones export` writes it from a run that has not ended.",
+        )
 
 
 def _checked(name: str, value: object) -> object:

@@ -63,16 +63,3 @@ def test_waiting_in_a_script_keeps_the_window_alive(runs: Runs) -> None:
 
     assert told.outcome.kind == "done"
     assert len(heart.beats) > 10
-
-
-def test_looking_for_the_processes_of_a_run_is_quick(runs: Runs) -> None:
-    """It happens on the thread of the window; the fastest of several tries is the work itself."""
-    from FractureSegmentationPanel.job_tree import kill_tree
-
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        kill_tree(0, "nobody")
-        times.append(time.perf_counter() - begin)
-
-    assert min(times) < 0.05

@@ -9,18 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fracseg_training.benchmarks.given_masks import (
+from fracseg_training.data.prepare import real_cases
+from fracseg_training.fragments.score import (
     BoneResult,
     MaskChange,
     changed_mask,
     judge,
     predicted_map,
+    window_plan,
 )
-from fracseg_training.data.prepare import real_cases
+from fracseg_training.training.export import has_seen
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.inference.predictor import Predictor
-from FractureSegmentationLib.inference.windows import WindowPlan
-from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
+from FractureSegmentationLib.networks.model_spec import SPEC_FILE, read_spec
 from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
@@ -39,35 +40,59 @@ def fold_predictor(patient: str, *, device: str = "auto", folder: Path = FOLDS_F
     Args:
         patient: who is left out.
         device: see `Predictor`.
-        folder: where the folds lie.
+        folder: see `fold_model`.
 
     Raises:
         MissingWeightsError: there is no fold for that patient.
     """
+    _, network = load_model(fold_model(patient, folder))
+    return Predictor(network, window_plan(), device=device)
+
+
+def fold_model(patient: str, folder: Path = FOLDS_FOLDER) -> Path:
+    """The model folder that judges a patient.
+
+    Args:
+        patient: who is left out.
+        folder: holds `fold_<patient>` for every patient; or is itself a model folder, which then
+            judges all of them.
+
+    Raises:
+        MissingWeightsError: there is no fold for that patient.
+    """
+    if (folder / SPEC_FILE).is_file():
+        return folder
     model = folder / f"fold_{patient}"
     if not model.is_dir():
         raise MissingWeightsError(
             f"There are no weights that leave patient {patient} out.",
-            "Train them with `fracseg train --exclude-patient` and put the run's model folder at "
-            f"fracseg_training/models/fold_{patient}.",
+            "Train them with `fracseg train --exclude-patient` and name the run's model folder, or "
+            f"a folder that holds it as fold_{patient}, with --model.",
         )
-    _, network = load_model(model)
-    return Predictor(network, window_plan(), device=device)
+    return model
 
 
-def window_plan(side: int | None = None) -> WindowPlan:
-    """How the product moves its fragment network over a bone.
+def seen_warning(patient: str, folder: Path = FOLDS_FOLDER) -> str:
+    """A warning if the weights that judge a patient were trained on it, or may have been; or "".
 
     Args:
-        side: window size in voxels; None takes the product's.
+        patient: who is judged.
+        folder: see `fold_model`.
     """
-    outside = FRACSEGMENTATOR.normalisation.outside_value
-    patch = FRACSEGMENTATOR.patch if side is None else (side, side, side)
-    return WindowPlan(patch=patch, overlap=FRACSEGMENTATOR.overlap, padding=(outside, 0.0))
+    seen = has_seen(read_spec(fold_model(patient, folder)), patient)
+    if seen:
+        return f"the weights were trained or chosen on patient {patient}: its figures are no test"
+    if seen is None:
+        return f"the model does not say whether it was trained on patient {patient}"
+    return ""
 
 
 def real_maps(
-    patients: Sequence[Path], change: MaskChange = "exact", *, device: str = "auto"
+    patients: Sequence[Path],
+    change: MaskChange = "exact",
+    *,
+    device: str = "auto",
+    folder: Path = FOLDS_FOLDER,
 ) -> Iterator[tuple[Case, FragmentMap]]:
     """The fragment map of every bone of every patient, each by the fold that left it out.
 
@@ -75,10 +100,11 @@ def real_maps(
         patients: folders, see `real_cases`; named for the patient.
         change: what is done to the given masks.
         device: see `Predictor`.
+        folder: see `fold_model`.
     """
-    for folder in patients:
-        predictor = fold_predictor(folder.name, device=device)
-        for case in real_cases(folder):
+    for patient in patients:
+        predictor = fold_predictor(patient.name, device=device, folder=folder)
+        for case in real_cases(patient):
             mask = changed_mask(case.fragments > 0, change)
             yield case, predicted_map(case, mask, predictor)
 

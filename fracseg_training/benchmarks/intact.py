@@ -6,10 +6,9 @@ from itertools import count as counting
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from fracseg_training.benchmarks.folds import window_plan
-from fracseg_training.benchmarks.given_masks import predicted_map
 from fracseg_training.data.prepare import simulated_case
 from fracseg_training.data.sources import label_map_bones
+from fracseg_training.fragments.score import predicted_map, window_plan
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig

@@ -78,8 +78,7 @@ def mapped_bones(cases: list[Case], *, uses_network: bool) -> list[MappedBone]:
 
 def shipped_maps(cases: list[Case]) -> list[FragmentMap]:
     """What the shipped weights say of bones whose mask is given."""
-    from fracseg_training.benchmarks.folds import window_plan
-    from fracseg_training.benchmarks.given_masks import predicted_map
+    from fracseg_training.fragments.score import predicted_map, window_plan
     from FractureSegmentationLib.inference.predictor import Predictor
     from FractureSegmentationLib.networks.weights import load_model, shipped_model
 

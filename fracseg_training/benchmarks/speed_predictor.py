@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from fracseg_training.benchmarks.folds import window_plan
 from fracseg_training.benchmarks.speed_maps import MODEL, real_bones
 from fracseg_training.benchmarks.speed_rows import SpeedRow
 from fracseg_training.benchmarks.speed_timing import Paired, clock_for, paired
+from fracseg_training.fragments.score import window_plan
 from FractureSegmentationLib.inference.intensity import fragment_input
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import plan_windows

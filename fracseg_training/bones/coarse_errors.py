@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_CLASSES = 6
+from fracseg_training.bones.config import CLASSES
+
 _FACTOR = 2
 _BLANK_SHARE = 0.03
 _BALL_SHARE = 0.25
@@ -29,11 +30,11 @@ def coarse_one_hot(classes: Tensor, rng: np.random.Generator) -> Tensor:
         (5, K, J, I) float32, one channel per bone, constant over 2 x 2 x 2 blocks.
     """
     if rng.random() < _BLANK_SHARE:
-        return torch.zeros((_CLASSES - 1, *classes.shape))
+        return torch.zeros((CLASSES - 1, *classes.shape))
     k, j, i = (int(v) for v in rng.integers(0, _FACTOR, 3))
     coarse = classes[k::_FACTOR, j::_FACTOR, i::_FACTOR]
     coarse = _with_balls(_displaced(coarse, rng), rng)
-    one_hot = functional.one_hot(coarse, _CLASSES).permute(3, 0, 1, 2)[1:].float()
+    one_hot = functional.one_hot(coarse, CLASSES).permute(3, 0, 1, 2)[1:].float()
     return functional.interpolate(one_hot[None], scale_factor=_FACTOR, mode="nearest")[0]
 
 
@@ -70,7 +71,7 @@ def _with_balls(labels: Tensor, rng: np.random.Generator) -> Tensor:
         ]
         k, j, i = torch.meshgrid(*axes, indexing="ij")
         ball = k * k + j * j + i * i < float(radius**2)
-        value = int(rng.integers(0, _CLASSES))
+        value = int(rng.integers(0, CLASSES))
         if rng.random() < 0.5:
             ball &= labels > 0
         labels[ball] = value

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from fracseg_training.commands.loop_options import DEVICE
+
 
 def _list_presets(ctx: click.Context, _option: click.Parameter, is_asked: bool) -> None:
     from fracseg_training.fragments.config import PRESETS
@@ -28,30 +30,38 @@ def _list_presets(ctx: click.Context, _option: click.Parameter, is_asked: bool) 
     help="List the presets and stop.",
 )
 @click.option("--preset", multiple=True, help="Rows to train; all small ones unless named.")
-@click.option("--hold-out", required=False, help="Patient whose real bones are judged.")
+@click.option("--hold-out", required=True, help="Patient whose real bones are judged.")
 @click.option("--steps", default=1000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True, type=int)
+@DEVICE
 def ablate(
     cases_dir: Path,
     run_dir: Path,
     preset: tuple[str, ...],
-    hold_out: str | None,
+    hold_out: str,
     steps: int,
     seed: int,
+    device: str,
 ) -> None:
-    """Train each preset on the cases in CASES_DIR without one patient, and judge it on that one."""
+    """Train each preset on the cases in CASES_DIR without one patient, and judge it on that one.
+
+    RUN_DIR gets one run per preset, and the figures of those that are done as table.csv.
+    """
     from fracseg_training.fragments.config import PRESETS
 
-    if hold_out is None:
-        raise click.UsageError("name the patient to judge with --hold-out")
     rows = preset or tuple(name for name in PRESETS if name.startswith("small"))
     unknown = [name for name in rows if name not in PRESETS]
     if unknown:
         raise click.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
 
-    from fracseg_training.benchmarks.ablation import train_and_judge
+    from fracseg_training.benchmarks.ablation import train_and_judge, write_table
+    from fracseg_training.training.device import require_training_packages
 
+    require_training_packages()
+    done = {}
     for name in rows:
         config = replace(PRESETS[name], steps=steps, seed=seed)
-        summary = train_and_judge(cases_dir, run_dir / name, config, hold_out)
-        click.echo(f"{name:30s} {summary.line()}")
+        done[name] = train_and_judge(cases_dir, run_dir / name, config, hold_out, device=device)
+        write_table(run_dir / "table.csv", done)
+        click.echo(f"{name:30s} {done[name].line()}")
+    click.echo(f"wrote {run_dir / 'table.csv'}")

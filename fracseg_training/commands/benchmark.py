@@ -37,22 +37,37 @@ def oracle(data_dir: Path) -> None:
     show_default=True,
     help="What is done to the given masks, by one voxel.",
 )
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Model folder that judges all, or a folder with a model fold_PATIENT for each.  "
+    "[default: the folds that ship]",
+)
 @click.option("--device", default="auto", show_default=True)
-def real(patients: tuple[Path, ...], mask: str, device: str) -> None:
+def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str) -> None:
     """Real PATIENTS, masks given, each judged by the fold that left it out."""
-    from fracseg_training.benchmarks.folds import real_maps, real_results
-    from fracseg_training.benchmarks.given_masks import MaskChange, summarise
+    from fracseg_training.benchmarks.folds import (
+        FOLDS_FOLDER,
+        real_maps,
+        real_results,
+        seen_warning,
+    )
+    from fracseg_training.fragments.score import MaskChange, summarise
     from FractureSegmentationLib.instances.config import RecoveryConfig
 
     changes: dict[str, MaskChange] = {name: name for name in get_args(MaskChange)}
     change = changes[mask]
-    maps = list(real_maps(patients, change, device=device))
+    folder = model or FOLDS_FOLDER
+    for patient in patients:
+        if warning := seen_warning(patient.name, folder):
+            click.echo(f"Warning: {warning}.", err=True)
+    maps = list(real_maps(patients, change, device=device, folder=folder))
     recoveries = {"default": RecoveryConfig(), "paper": RecoveryConfig(mode="paper")}
     for name, results in real_results(maps, change, recoveries).items():
         click.echo(f"{name} recovery, {mask} masks")
         for row in results:
             click.echo(
-                f"  {row.case:24s} true {row.true_fragments}  found {row.found_fragments}  "
+                f"  {row.case:24s} true {row.true_fragments}  predicted {row.predicted_fragments}  "
                 f"IoU {row.score.headline.iou:.3f}  spurious {row.score.spurious}"
             )
         click.echo(f"  {summarise(results).line()}")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from fracseg_training.commands.loop_options import (
+    WEIGHTS,
+    configured,
+    initial_of,
+    loop_options,
+    prepare_process,
+    train_and_export,
+)
+
+if TYPE_CHECKING:
+    from fracseg_training.commands.loop_options import LoopOptions
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -73,60 +85,66 @@ def pool(
 @click.argument("stage", type=_STAGE)
 @click.argument("pool_dir", type=_FOLDER)
 @click.argument("run_dir", type=_NEW_FOLDER)
-@click.option("--steps", type=click.IntRange(1), help="Optimiser steps of the whole run.")
-@click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--initial", type=_FOLDER, help="Model folder to start from.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@click.option(
+    "--validate-share",
+    type=click.FloatRange(0.0, 1.0, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the pool that is held out and scored, rounded down.",
+)
+@loop_options
+@WEIGHTS
 def fit(
     stage: str,
     pool_dir: Path,
     run_dir: Path,
-    steps: int | None,
-    learning_rate: float | None,
-    seed: int,
-    initial: Path | None,
-    threads: int | None,
+    validate_share: float,
+    loop: LoopOptions,
+    weights: str,
 ) -> None:
-    """Train STAGE on the CTs in POOL_DIR; RUN_DIR keeps checkpoint, log and, at the end, the model.
+    """Train STAGE on the CTs in POOL_DIR; RUN_DIR keeps checkpoint, log, curves and the model.
 
-    A run that is found in RUN_DIR goes on exactly where its last checkpoint was written.
+    A run that is found in RUN_DIR resumes exactly from its last checkpoint. Ctrl-C writes one.
     """
-    import torch
-
     from fracseg_training.bones.config import STAGES
-    from fracseg_training.bones.export import write_bone_model
     from fracseg_training.bones.pool import read_pool
-    from fracseg_training.bones.train import BoneTrainer
-    from fracseg_training.training.initial import initial_weights
+    from fracseg_training.bones.task import BoneTask
+    from fracseg_training.training.split import held_out_share
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    config = replace(STAGES[stage], seed=seed)
-    if steps is not None:
-        config = replace(config, steps=steps)
-    if learning_rate is not None:
-        config = replace(config, learning_rate=learning_rate)
+    prepare_process(loop)
+    config = configured(STAGES[stage], run_dir, loop)
     volumes = read_pool(pool_dir, stage)
-    click.echo(f"{len(volumes)} synthetic CTs")
-    trainer = BoneTrainer(volumes, config, run_dir, initial_weights(initial))
-    trainer.train(on_step=_report)
-    write_bone_model(run_dir / "model", config, trainer.averaged, trainer.step)
-    click.echo(f"wrote {run_dir / 'model'}")
+    held_out = held_out_share([volume.name for volume in volumes], validate_share)
+    initial, sha256 = initial_of(loop)
+    task = BoneTask(
+        [volume for volume in volumes if volume.name not in held_out],
+        config,
+        validation=[volume for volume in volumes if volume.name in held_out],
+        initial=initial,
+        initial_sha256=sha256,
+    )
+    click.echo(f"{len(volumes) - len(held_out)} synthetic CTs, {len(held_out)} for validation")
+    train_and_export(task, run_dir, loop, weights)
 
 
 @train_bones.command()
 @click.argument("stage", type=_STAGE)
 @click.argument("run_dir", type=_FOLDER)
 @click.argument("model_dir", type=_NEW_FOLDER)
-def export(stage: str, run_dir: Path, model_dir: Path) -> None:
-    """Write the model of a run's last checkpoint, finished or not, to MODEL_DIR."""
-    from fracseg_training.bones.config import STAGES
-    from fracseg_training.bones.export import averaged_network, write_bone_model
+@WEIGHTS
+def export(stage: str, run_dir: Path, model_dir: Path, weights: str) -> None:
+    """Write the model of a run of STAGE, finished or not, to MODEL_DIR."""
+    from fracseg_training.training.run_folder import RunFolder
+    from FractureSegmentationLib.errors import InputError
 
-    config = STAGES[stage]
-    network, step = averaged_network(run_dir, config)
-    write_bone_model(model_dir, config, network, step)
+    run = RunFolder(run_dir)
+    trained = run.record()["settings"].get("stage")
+    if trained != stage:
+        raise InputError(
+            f"The run trained {trained or 'a fragment network'}, not the stage {stage}.",
+            "Name the stage of the run.",
+        )
+    step = run.export(model_dir, "last" if weights == "last" else "best")
     click.echo(f"wrote {model_dir} (step {step})")
 
 
@@ -151,11 +169,3 @@ def score(coarse_model: Path, ct_path: Path, bones_path: Path, fine_model: Path 
     for name, labels in found.items():
         scores = bone_dice(labels.voxels, truth.voxels)
         click.echo(f"{name}: " + "  ".join(f"{bone} {dice:.3f}" for bone, dice in scores.items()))
-
-
-def _report(row: dict[str, float]) -> None:
-    if row["step"] % 20 == 0:
-        click.echo(
-            f"step {row['step']:.0f}  loss {row['loss']:.3f}  "
-            f"bone Dice {row['bone_dice']:.3f}  {row['seconds']:.2f} s"
-        )

@@ -1,4 +1,4 @@
-"""Batches for TPC-Net: a pure function of the cases, the seed and the step."""
+"""Batches for TPC-Net: a pure function of the cases, the seed and the index of the batch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fracseg_training.training import augment
-from fracseg_training.training.augment import AugmentConfig
-from fracseg_training.training.sampler import BalancedSampler, Draw, SamplerConfig
+from fracseg_training.training.augment import AugmentConfig, PatchFrame, cut_labels, cut_patch
+from fracseg_training.training.sampler import BalancedSampler, Batch, Draw, SamplerConfig
 from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input
 from FractureSegmentationLib.instances import bicm
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from fracseg_training.data.cases import Case
 
-_CONTACT = bicm.CHANNELS.index("contact")
 _TRIES = 8
 
 
@@ -45,28 +44,13 @@ class PatchConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """What one training step sees.
-
-    Attributes:
-        inputs: (B, 2, K, J, I) float32, see `fragment_input`.
-        target: (B, K, J, I) int64 BICM classes.
-        is_fractured: (B,) bool; decided after augmentation.
-    """
-
-    inputs: Tensor
-    target: Tensor
-    is_fractured: Tensor
-
-
 class PatchSource:
     """Cuts batches from cases.
 
     Args:
         cases: what to cut from.
         config: what a patch is.
-        seed: batches are a function of it and the step.
+        seed: batches are a function of it and their index.
     """
 
     def __init__(self, cases: Sequence[Case], config: PatchConfig, seed: int) -> None:
@@ -82,39 +66,36 @@ class PatchSource:
             for case in cases
         ]
 
-    def batch(self, step: int) -> Batch:
-        """The batch of one step."""
-        rng = np.random.default_rng([self._seed, step])
+    def batch(self, index: int) -> Batch:
+        """The batch of an index."""
+        rng = np.random.default_rng([self._seed, index])
         sampler = self._config.sampler
         patches = [
             *(self._patch(rng, is_fractured=True) for _ in range(sampler.fractured_per_batch)),
             *(self._patch(rng, is_fractured=False) for _ in range(sampler.healthy_per_batch)),
         ]
-        inputs = torch.stack([patch for patch, _ in patches])
-        target = torch.stack([classes for _, classes in patches])
-        return Batch(inputs, target, (target == _CONTACT).flatten(1).any(dim=1))
+        return Batch(
+            torch.stack([patch for patch, _ in patches]),
+            torch.stack([classes for _, classes in patches]),
+        )
 
     def _patch(self, rng: np.random.Generator, *, is_fractured: bool) -> tuple[Tensor, Tensor]:
         """A patch of the kind asked for; after some tries, the last one drawn."""
         for _ in range(_TRIES):
             drawn = self._sampler.draw_fractured if is_fractured else self._sampler.draw_healthy
             draw = drawn(rng)
-            matrix = self._matrix(draw, rng)
-            classes = (
-                self._cut(self._classes[draw.case], draw, matrix, mode="nearest")
-                .round()
-                .to(torch.int64)
-            )
-            contact = int((classes == _CONTACT).sum())
+            centre, frame = np.asarray(draw.centre_kji), self._frame(draw, rng)
+            classes = cut_labels(self._classes[draw.case], centre, frame)
+            contact = int((classes == bicm.CONTACT).sum())
             if contact >= self._config.min_contact_voxels if is_fractured else contact == 0:
                 break
-        hu = self._cut(self._hu[draw.case], draw, matrix, mode="bilinear")
+        hu = cut_patch(self._hu[draw.case], centre, frame, mode="bilinear")
         found = self._found[draw.case]
         if found is None:
             hu = torch.where(classes > 0, hu, augment.soft_tissue(hu.shape, rng))
         mask = None
         if found is not None and rng.random() < self._config.augment.found_mask_share:
-            mask = self._cut(found, draw, matrix, mode="nearest") > 0
+            mask = cut_labels(found, centre, frame) > 0
         return self._finish(hu, classes, mask, rng)
 
     def _finish(
@@ -131,18 +112,8 @@ class PatchSource:
         channels = fragment_input(hu.numpy(), mask.numpy(), config.normalisation)
         return torch.from_numpy(channels), torch.where(mask, classes, 0)
 
-    def _matrix(self, draw: Draw, rng: np.random.Generator) -> np.ndarray:
-        spacing = np.asarray(self._cases[draw.case].info.spacing_mm)
-        in_mm = augment.random_affine(rng, self._config.augment) * self._config.spacing_mm
-        matrix: np.ndarray = in_mm / spacing[:, None]
-        return matrix
-
-    def _cut(self, volume: Tensor, draw: Draw, matrix: np.ndarray, *, mode: str) -> Tensor:
-        return augment.sample_patch(
-            volume,
-            matrix,
-            np.asarray(draw.centre_kji),
-            self._config.size,
-            mode=mode,
-            outside=0.0,
-        )
+    def _frame(self, draw: Draw, rng: np.random.Generator) -> PatchFrame:
+        config = self._config
+        size = (config.size, config.size, config.size)
+        spacing_mm = self._cases[draw.case].info.spacing_mm
+        return augment.draw_frame(rng, config.augment, size, config.spacing_mm, spacing_mm)

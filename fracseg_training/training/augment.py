@@ -1,123 +1,208 @@
-"""Random views of a case: geometry, photometry and imperfect bone masks.
+"""Random views of a volume: pose, scanner, borders of the CT and imperfect bone masks.
 
 Every function draws from the generator it is given and changes nothing of its input, so a batch
-is a function of the seed and the step alone.
+is a function of the seed and the step alone. Torch, because it resamples fastest.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fracseg_training.synthesis.deform import rotation
+
 if TYPE_CHECKING:
-    from FractureSegmentationLib.types import FloatArray
+    from FractureSegmentationLib.types import FloatArray, Shape
+
+AIR_HU = -1024.0
+_BLUR_FROM_MM = 0.2
+_THICK_FROM_MM = 1.2
+_MOST_LOSS_ALONG_ALL_AXES = 2.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
-    """Ranges of the random changes; physical units.
+    """Ranges of the random changes; physical units. The defaults are those of the fragment network.
 
     Attributes:
         rotation_deg: largest rotation about each axis.
         scale: smallest and largest zoom.
-        flip: whether patches are mirrored on all three axes.
-        noise_hu: largest standard deviation of added white noise.
+        stretch: smallest and largest further zoom, drawn per axis.
+        flip: whether patches are mirrored along any axis, for labels that know no side.
+        mirror_share: share of patches mirrored left to right, for labels that follow.
+        elastic_mm: largest standard deviation of the elastic displacement; 0 switches it off.
+        elastic_cells: control points of the displacement along an edge, at most.
+        noise_hu: largest standard deviation of added noise.
         blur_mm: largest standard deviation of added blur.
         contrast: smallest and largest factor on HU.
+        contrast_from_hu: the factor is applied to what is denser; None: to everything.
         shift_hu: largest offset.
-        thick_slice_mm: thickest slice that is imitated along a random axis.
+        thick_share: share of patches with thick slices.
+        thick_slice_mm: thickest slice that is imitated.
+        thick_axis: along which axis slices are thick.
+        coarse_share: share of those patches that lose resolution along all axes.
+        cut_share: share of patches that a border of the CT crosses.
         mask_share: share of patches whose mask is perturbed.
         mask_mm: largest erosion or dilation of the mask.
-        found_mask_mm: the same of the mask of a bone that was found.
-        found_mask_share: share of the patches of found bones that show what was found; the others
-            show the true bone.
+        found_mask_mm: the same of a mask that was predicted by the bone networks.
+        found_mask_share: share of the patches of predicted bones that show the predicted mask; the
+            others show the true bone.
     """
 
     rotation_deg: float = 25.0
     scale: tuple[float, float] = (0.85, 1.2)
+    stretch: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
+    mirror_share: float = 0.0
+    elastic_mm: float = 0.0
+    elastic_cells: int = 6
     noise_hu: float = 50.0
     blur_mm: float = 0.9
     contrast: tuple[float, float] = (0.8, 1.2)
+    contrast_from_hu: float | None = None
     shift_hu: float = 40.0
+    thick_share: float = 0.25
     thick_slice_mm: float = 3.0
+    thick_axis: Literal["any", "k"] = "any"
+    coarse_share: float = 0.0
+    cut_share: float = 0.0
     mask_share: float = 0.6
     mask_mm: float = 2.0
     found_mask_mm: float = 1.0
     found_mask_share: float = 0.75
 
 
-def random_affine(rng: np.random.Generator, config: AugmentConfig) -> FloatArray:
-    """(3, 3) matrix from patch offsets to case offsets, both in mm along (k, j, i)."""
-    angles = np.deg2rad(rng.uniform(-1.0, 1.0, 3) * config.rotation_deg)
-    matrix = np.eye(3)
-    for axis, angle in enumerate(angles):
-        a, b = (n for n in range(3) if n != axis)
-        turn = np.eye(3)
-        turn[a, a] = turn[b, b] = np.cos(angle)
-        turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
-        matrix = matrix @ turn
-    matrix = matrix / rng.uniform(*config.scale)
-    if config.flip:
-        matrix = matrix * rng.choice([-1.0, 1.0], 3)
-    return matrix
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PatchFrame:
+    """How a patch lies in its volume.
+
+    Attributes:
+        matrix: (3, 3) from patch to volume offsets, in voxels along (k, j, i).
+        size: voxels of the patch along (k, j, i).
+        displacement: (3, K, J, I) elastic part, in voxels of the volume; None for none.
+        is_mirrored: whether left and right change places and labels have to follow.
+    """
+
+    matrix: FloatArray
+    size: Shape
+    displacement: Tensor | None = None
+    is_mirrored: bool = False
 
 
-def sample_patch(
-    volume: Tensor,
-    matrix: FloatArray,
-    centre_kji: FloatArray,
-    size: int,
-    *,
-    mode: str,
-    outside: float,
-) -> Tensor:
-    """A cube of `size` voxels cut from a volume along transformed axes.
+def draw_frame(
+    rng: np.random.Generator,
+    config: AugmentConfig,
+    size: Shape,
+    patch_mm: float,
+    volume_mm: tuple[float, float, float],
+) -> PatchFrame:
+    """A random frame.
 
     Args:
-        volume: (K, J, I), any number type.
-        matrix: (3, 3) patch offset to volume offset, in voxels along (k, j, i).
+        rng: source of the draw.
+        config: how far it may go.
+        size: voxels of the patch along (k, j, i).
+        patch_mm: isotropic voxel size of the patch.
+        volume_mm: voxel size of the volume along (k, j, i).
+    """
+    zoom = rng.uniform(*config.scale) * rng.uniform(*config.stretch, 3)
+    in_mm = rotation(rng.uniform(-1.0, 1.0, 3) * config.rotation_deg) / zoom[None, :]
+    if config.flip:
+        in_mm = in_mm * rng.choice([-1.0, 1.0], 3)
+    is_mirrored = bool(rng.random() < config.mirror_share)
+    if is_mirrored:
+        in_mm = in_mm * np.array([1.0, 1.0, -1.0])
+    spacing = np.asarray(volume_mm)
+    displacement = None
+    if config.elastic_mm > 0.0:
+        cells = int(rng.integers(3, config.elastic_cells + 1))
+        amplitude = rng.uniform(0.0, config.elastic_mm)
+        coarse = rng.standard_normal((3, cells, cells, cells)) * (amplitude / spacing).reshape(
+            3, 1, 1, 1
+        )
+        displacement = functional.interpolate(
+            torch.from_numpy(coarse.astype(np.float32))[None],
+            size=size,
+            mode="trilinear",
+            align_corners=True,
+        )[0]
+    return PatchFrame(
+        matrix=in_mm * patch_mm / spacing[:, None],
+        size=size,
+        displacement=displacement,
+        is_mirrored=is_mirrored,
+    )
+
+
+def cut_patch(
+    volume: Tensor,
+    centre_kji: FloatArray,
+    frame: PatchFrame,
+    *,
+    mode: Literal["bilinear", "nearest"],
+    outside: float = 0.0,
+) -> Tensor:
+    """A patch of a volume along the axes of a frame.
+
+    Args:
+        volume: (K, J, I), any number type; only what the patch needs of it becomes float32.
         centre_kji: voxel of the volume that the patch is centred on.
-        size: voxels along each edge.
+        frame: how the patch lies.
         mode: "bilinear" (trilinear) or "nearest".
         outside: value of what lies outside the volume.
 
     Returns:
-        (size, size, size) float32.
+        float32 of the patch's size.
     """
-    reach = np.abs(matrix).sum(axis=1) * size / 2.0 + 2.0
-    start = np.floor(np.asarray(centre_kji) - reach).astype(int)
-    stop = np.ceil(np.asarray(centre_kji) + reach).astype(int) + 1
-    total = stop - start
-    low = np.clip(-start, 0, total)
-    inner = [
-        slice(min(max(int(a), 0), n), min(max(int(b), 0), n))
-        for a, b, n in zip(start, stop, volume.shape, strict=True)
-    ]
-    padding: list[int] = []
-    for axis in (2, 1, 0):
-        have = inner[axis].stop - inner[axis].start
-        padding += [int(low[axis]), int(total[axis] - low[axis]) - have]
-    local = functional.pad(volume[tuple(inner)].float(), padding, value=outside)
-    shape = np.asarray(local.shape)
-    # grid_sample speaks (x, y, z) = (i, j, k) and -1 to 1 between the centres of the end voxels.
-    to_unit = 2.0 / (shape - 1.0)
-    theta = (matrix * ((size - 1) / 2.0) * to_unit[:, None])[::-1, ::-1]
-    shift = ((np.asarray(centre_kji) - start) * to_unit - 1.0)[::-1]
-    affine = np.concatenate([theta, shift[:, None]], axis=1)
-    grid = functional.affine_grid(
-        torch.from_numpy(np.ascontiguousarray(affine, np.float32))[None],
-        [1, 1, size, size, size],
-        align_corners=True,
+    places = _places(centre_kji, frame)
+    box = tuple(
+        slice(min(max(int(place.min()) - 1, 0), n - 1), min(max(int(place.max()) + 3, 1), n))
+        for place, n in zip(places, volume.shape, strict=True)
     )
-    return functional.grid_sample(
-        local[None, None], grid, mode=mode, padding_mode="border", align_corners=True
-    )[0, 0]
+    # grid_sample speaks (x, y, z) = (i, j, k), -1 to 1 between the outer borders of the voxels.
+    grid = torch.stack(
+        [
+            (2.0 * (place - s.start) + 1.0) / (s.stop - s.start) - 1.0
+            for place, s in zip(reversed(places), reversed(box), strict=True)
+        ],
+        dim=-1,
+    )[None]
+    local = volume[box].float()[None, None] - outside
+    values = functional.grid_sample(local, grid, mode=mode, align_corners=False)
+    return values[0, 0] + outside
+
+
+def cut_labels(volume: Tensor, centre_kji: FloatArray, frame: PatchFrame) -> Tensor:
+    """A patch of a label volume, int64; 0 lies around it."""
+    return cut_patch(volume, centre_kji, frame, mode="nearest").round().long()
+
+
+def cut_borders(
+    hu: Tensor, classes: Tensor, rng: np.random.Generator, share: float
+) -> tuple[Tensor, Tensor]:
+    """Sometimes let the CT end inside the patch: air and no bone beyond, mostly above or below.
+
+    Args:
+        hu: (K, J, I) HU.
+        classes: (K, J, I) labels.
+        rng: source of the draw.
+        share: how often.
+    """
+    if rng.random() >= share:
+        return hu, classes
+    hu, classes = hu.clone(), classes.clone()
+    axis = 0 if rng.random() < 0.75 else int(rng.integers(1, 3))
+    count = hu.shape[axis]
+    width = round(rng.uniform(0.05, 0.6) * count)
+    start = 0 if rng.random() < 0.6 else count - width
+    hu.narrow(axis, start, width).fill_(AIR_HU)
+    classes.narrow(axis, start, width).fill_(0)
+    return hu, classes
 
 
 def perturb_mask(
@@ -155,15 +240,27 @@ def soft_tissue(shape: torch.Size, rng: np.random.Generator) -> Tensor:
 def change_photometry(
     hu: Tensor, rng: np.random.Generator, config: AugmentConfig, spacing_mm: float
 ) -> Tensor:
-    """HU under another scanner: slice thickness, blur, contrast, offset, noise."""
-    if rng.random() < 0.25:
-        hu = _thick_slices(hu, rng, config.thick_slice_mm / spacing_mm)
-    if rng.random() < 0.4:
-        hu = blur(hu, float(rng.uniform(0.2, config.blur_mm)) / spacing_mm)
-    hu = hu * float(rng.uniform(*config.contrast)) + float(rng.uniform(-1, 1)) * config.shift_hu
-    if rng.random() < 0.6:
+    """HU under another scanner: slice thickness, blur, contrast, offset, noise.
+
+    Args:
+        hu: (K, J, I) HU.
+        rng: source of the draw.
+        config: how far it may go.
+        spacing_mm: voxel size of the patch.
+    """
+    if rng.random() < config.thick_share:
+        hu = _thick_slices(hu, rng, config, spacing_mm)
+    if rng.random() < 0.35:
+        hu = blur(hu, float(rng.uniform(_BLUR_FROM_MM, config.blur_mm)) / spacing_mm)
+    low, high = np.log(config.contrast)
+    factor = float(np.exp(rng.uniform(low, high)))
+    changed = hu * factor
+    if config.contrast_from_hu is not None:
+        changed = torch.where(hu > config.contrast_from_hu, changed, hu)
+    hu = changed + float(rng.uniform(-1.0, 1.0)) * config.shift_hu
+    if rng.random() < 0.55:
         noise = _noise(hu.shape, rng)
-        if rng.random() < 0.5:
+        if rng.random() < 0.45:
             noise = blur(noise, 0.6) * 2.0
         hu = hu + noise * float(rng.uniform(0.0, config.noise_hu))
     return hu
@@ -183,10 +280,29 @@ def blur(volume: Tensor, sigma_voxels: float) -> Tensor:
     return padded[0, 0]
 
 
-def _thick_slices(hu: Tensor, rng: np.random.Generator, largest_factor: float) -> Tensor:
-    axis = int(rng.integers(3))
-    shape = list(hu.shape)
-    shape[axis] = max(4, round(shape[axis] / rng.uniform(1.2, max(1.3, largest_factor))))
+def _places(centre_kji: FloatArray, frame: PatchFrame) -> list[Tensor]:
+    """Where each voxel of the patch lies in the volume: k, j and i, each of the patch's size."""
+    steps = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2.0 for n in frame.size]
+    k, j, i = torch.meshgrid(*steps, indexing="ij")
+    places = []
+    for axis in range(3):
+        a, b, c = (float(v) for v in frame.matrix[axis])
+        place = a * k + b * j + c * i
+        if frame.displacement is not None:
+            place = place + frame.displacement[axis]
+        places.append(place + float(centre_kji[axis]))
+    return places
+
+
+def _thick_slices(
+    hu: Tensor, rng: np.random.Generator, config: AugmentConfig, spacing_mm: float
+) -> Tensor:
+    thickest = max(config.thick_slice_mm, 1.3 * spacing_mm)
+    factor = rng.uniform(max(_THICK_FROM_MM / spacing_mm, 1.2), thickest / spacing_mm)
+    axes = [int(rng.integers(3)) if config.thick_axis == "any" else 0]
+    if rng.random() < config.coarse_share:
+        axes, factor = [0, 1, 2], min(factor, _MOST_LOSS_ALONG_ALL_AXES)
+    shape = [max(4, round(n / factor)) if a in axes else n for a, n in enumerate(hu.shape)]
     thick = functional.interpolate(hu[None, None], size=shape, mode="area")
     return functional.interpolate(thick, size=tuple(hu.shape), mode="trilinear")[0, 0]
 

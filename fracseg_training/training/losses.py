@@ -1,12 +1,18 @@
-"""What TPC-Net is trained to lower: cross-entropy + Dice + contrast (brief 000, Eq. 1-3 and 15)."""
+"""What networks are trained to lower: cross-entropy, Dice and contrast.
+
+Equation numbers are those of the publication of TPC-Net.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TEMPERATURE = 0.07
 
@@ -127,7 +133,7 @@ def total_loss(
         class_weights: (C,) see `segmentation_loss`.
     """
     outputs = [logits, *auxiliary]
-    shares = torch.tensor([0.5**level for level in range(len(outputs))])
+    shares = torch.tensor([0.5**level for level in range(len(outputs))], device=logits.device)
     shares = shares / shares.sum()
     cross_entropy = dice = logits.new_zeros((), dtype=torch.float32)
     for share, output in zip(shares, outputs, strict=True):
@@ -140,6 +146,66 @@ def total_loss(
     if contrastive is not None:
         contrast = contrastive_loss(contrastive, is_fractured)
     return LossParts(cross_entropy + dice + contrast, cross_entropy, dice, contrast)
+
+
+def merged_classes_loss(
+    logits: Tensor,
+    target: Tensor,
+    class_weights: Tensor,
+    kind_of_class: Sequence[int],
+    class_share: float,
+) -> tuple[Tensor, Tensor]:
+    """The loss of kinds of classes, to which telling the classes of a kind apart adds little.
+
+    Args:
+        logits: (B, C, K, J, I).
+        target: (B, K, J, I) class ids, int64.
+        class_weights: (C,); a kind has the weight of its first class.
+        kind_of_class: for every class, its kind, counted from 0.
+        class_share: weight of the cross-entropy of the classes themselves.
+
+    Returns:
+        (cross-entropy, Dice loss), scalars in float32.
+    """
+    kinds, kind_target = merge_classes(logits, target, kind_of_class)
+    first = [kind_of_class.index(kind) for kind in range(kinds.shape[1])]
+    cross_entropy, dice = segmentation_loss(
+        kinds, kind_target, class_weights[first], only_present=True
+    )
+    apart = functional.cross_entropy(logits.float(), target, weight=class_weights)
+    return cross_entropy + class_share * apart, dice
+
+
+def merge_classes(
+    logits: Tensor, target: Tensor, kind_of_class: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Logits and target of the kinds: the probability of a kind is the sum over its classes."""
+    logits = logits.float()
+    kinds = [
+        torch.logsumexp(
+            logits[:, [c for c, kind in enumerate(kind_of_class) if kind == wanted]], dim=1
+        )
+        for wanted in range(max(kind_of_class) + 1)
+    ]
+    return torch.stack(kinds, dim=1), torch.tensor(kind_of_class, device=target.device)[target]
+
+
+@torch.no_grad()
+def mean_hard_dice(logits: Tensor, target: Tensor, classes: Sequence[int]) -> float:
+    """Dice of the likeliest classes, mean over those of `classes` that the target holds.
+
+    Returns:
+        1 where the target holds none of them and none is predicted, 0 where one is predicted.
+    """
+    predicted = logits.detach().argmax(dim=1)
+    present = [value for value in classes if bool((target == value).any())]
+    if not present:
+        return float(not any(bool((predicted == value).any()) for value in classes))
+    scores = []
+    for value in present:
+        inside, hit = target == value, predicted == value
+        scores.append(2.0 * int((inside & hit).sum()) / int(inside.sum() + hit.sum()))
+    return sum(scores) / len(scores)
 
 
 def _coarsened(target: Tensor, shape: torch.Size) -> Tensor:

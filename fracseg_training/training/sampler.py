@@ -1,4 +1,4 @@
-"""Which patches make a batch: as many on a contact fracture surface as on healthy bone."""
+"""Which patches make a batch: where they are centred, and how often what is drawn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,60 @@ from FractureSegmentationLib.instances import bicm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fracseg_training.data.cases import Case
+    import numpy.typing as npt
+    from torch import Tensor
 
-_CONTACT = bicm.CHANNELS.index("contact")
+    from fracseg_training.data.cases import Case
+    from FractureSegmentationLib.types import FloatArray, Spacing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        inputs: (B, C, K, J, I) float32 network input.
+        target: (B, K, J, I) int64 classes.
+    """
+
+    inputs: Tensor
+    target: Tensor
+
+    def holds(self, value: int) -> Tensor:
+        """(B,) bool: which patches show a class."""
+        return (self.target == value).flatten(1).any(dim=1)
+
+
+class Centres:
+    """Voxels of one volume that patches may be centred on.
+
+    Args:
+        marked: (K, J, I) where; anything but 0 counts.
+        spacing_mm: voxel size along (k, j, i).
+        most: at most about so many voxels are kept, evenly chosen; None keeps all.
+    """
+
+    def __init__(
+        self, marked: npt.NDArray[np.generic], spacing_mm: Spacing, most: int | None = None
+    ) -> None:
+        inside = np.flatnonzero(marked)
+        if most is not None:
+            inside = inside[:: max(1, len(inside) // most)]
+        # Half the memory that NumPy takes for indices.
+        self._inside = inside.astype(np.uint32)
+        self._shape = marked.shape
+        self._spacing_mm = np.asarray(spacing_mm)
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def draw(self, rng: np.random.Generator, jitter_mm: float) -> FloatArray:
+        """(3,) a centre in voxels along (k, j, i), moved by at most `jitter_mm` along each axis."""
+        voxel = self._inside[rng.integers(len(self._inside))]
+        at = np.array(np.unravel_index(voxel, self._shape), float)
+        at += rng.uniform(-1.0, 1.0, 3) * jitter_mm / self._spacing_mm
+        centre: FloatArray = np.clip(at, 0, np.asarray(self._shape) - 1.0)
+        return centre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +126,10 @@ class BalancedSampler:
     def __init__(self, cases: Sequence[Case], config: SamplerConfig) -> None:
         self._config = config
         self._cases = cases
-        self._contact = [_where(case.classes == _CONTACT) for case in cases]
-        self._bone = [_where(case.fragments) for case in cases]
+        self._contact = [
+            Centres(case.classes == bicm.CONTACT, case.info.spacing_mm) for case in cases
+        ]
+        self._bone = [Centres(case.fragments, case.info.spacing_mm) for case in cases]
         fractured = [n for n, voxels in enumerate(self._contact) if len(voxels) > 0]
         whole = [n for n, voxels in enumerate(self._contact) if len(voxels) == 0]
         if not fractured or not (whole or fractured):
@@ -96,13 +149,9 @@ class BalancedSampler:
         return self._draw(case, self._bone[case], rng, is_fractured=False)
 
     def _draw(
-        self, case: int, voxels: np.ndarray, rng: np.random.Generator, *, is_fractured: bool
+        self, case: int, centres: Centres, rng: np.random.Generator, *, is_fractured: bool
     ) -> Draw:
-        shape = self._cases[case].hu.shape
-        spacing = np.asarray(self._cases[case].info.spacing_mm)
-        at = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], shape), float)
-        at += rng.uniform(-1.0, 1.0, 3) * self._config.jitter_mm / spacing
-        k, j, i = np.clip(at, 0, np.asarray(shape) - 1.0)
+        k, j, i = centres.draw(rng, self._config.jitter_mm)
         return Draw(case, (float(k), float(j), float(i)), is_fractured)
 
     def _by_origin(self, cases: list[int]) -> _Pools:
@@ -130,11 +179,6 @@ class BalancedSampler:
         found, given = pools.real if is_real else pools.simulated
         is_found = _decide(bool(found), bool(given), self._config.found_share, rng)
         return int(rng.choice(found if is_found else given))
-
-
-def _where(voxels: np.ndarray) -> np.ndarray:
-    """Flat indices of what is not 0, in half the memory that NumPy takes for them."""
-    return np.flatnonzero(voxels).astype(np.uint32)
 
 
 class _Pools(NamedTuple):

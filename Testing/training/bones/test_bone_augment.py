@@ -1,20 +1,25 @@
+"""Views of the bone networks: labels follow a mirrored or elastic frame, CTs end in air."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
 
-from fracseg_training.bones.augment import (
+from fracseg_training.bones.config import KIND_OF_CLASS, MIRRORED_CLASS, bone_augment
+from fracseg_training.training.augment import (
     AIR_HU,
+    AugmentConfig,
     PatchFrame,
     change_photometry,
     cut_borders,
+    cut_labels,
     cut_patch,
     draw_frame,
 )
-from fracseg_training.bones.config import BoneAugmentConfig
 
 SIZE = (6, 8, 10)
+SPACING = (3.0, 3.0, 3.0)
 CENTRE = np.array([2.5, 3.5, 4.5])
 
 
@@ -28,13 +33,21 @@ def a_volume() -> tuple[torch.Tensor, torch.Tensor]:
 
 def a_frame(*, mirrored: bool = False) -> PatchFrame:
     matrix = np.diag([1.0, 1.0, -1.0 if mirrored else 1.0])
-    return PatchFrame(matrix=matrix, displacement=torch.zeros((3, *SIZE)), is_mirrored=mirrored)
+    displacement = torch.zeros((3, *SIZE))
+    return PatchFrame(matrix=matrix, size=SIZE, displacement=displacement, is_mirrored=mirrored)
+
+
+def both(
+    hu: torch.Tensor, bones: torch.Tensor, centre: np.ndarray, frame: PatchFrame
+) -> tuple[torch.Tensor, torch.Tensor]:
+    patch = cut_patch(hu, centre, frame, mode="bilinear", outside=AIR_HU)
+    return patch, cut_labels(bones, centre, frame)
 
 
 def test_a_straight_frame_shows_the_volume_itself() -> None:
     hu, bones = a_volume()
 
-    patch, classes = cut_patch(hu, bones, CENTRE, a_frame())
+    patch, classes = both(hu, bones, CENTRE, a_frame())
 
     assert torch.allclose(patch, hu.float(), atol=0.1)
     assert torch.equal(classes, bones.long())
@@ -43,16 +56,17 @@ def test_a_straight_frame_shows_the_volume_itself() -> None:
 def test_a_mirrored_frame_turns_left_into_right() -> None:
     hu, bones = a_volume()
 
-    patch, classes = cut_patch(hu, bones, CENTRE, a_frame(mirrored=True))
+    patch, classes = both(hu, bones, CENTRE, a_frame(mirrored=True))
 
     assert torch.allclose(patch, hu.float().flip(2), atol=0.1)
-    assert classes[0, 0].tolist() == [3, 3, 3, 0, 1, 0, 0, 0, 0, 0]
+    mirrored = torch.tensor(MIRRORED_CLASS)[classes]
+    assert mirrored[0, 0].tolist() == [3, 3, 3, 0, 1, 0, 0, 0, 0, 0]
 
 
 def test_air_lies_around_a_volume() -> None:
     hu, bones = a_volume()
 
-    patch, classes = cut_patch(hu, bones, CENTRE + np.array([0.0, 0.0, 5.0]), a_frame())
+    patch, classes = both(hu, bones, CENTRE + np.array([0.0, 0.0, 5.0]), a_frame())
 
     assert torch.allclose(patch[:, :, :5], hu[:, :, 5:].float(), atol=0.5)
     assert torch.all(patch[:, :, 5:] == AIR_HU)
@@ -62,7 +76,7 @@ def test_air_lies_around_a_volume() -> None:
 def test_a_patch_far_from_the_volume_is_air() -> None:
     hu, bones = a_volume()
 
-    patch, classes = cut_patch(hu, bones, CENTRE + 100.0, a_frame())
+    patch, classes = both(hu, bones, CENTRE + 100.0, a_frame())
 
     assert torch.all(patch == AIR_HU)
     assert not classes.any()
@@ -73,31 +87,34 @@ def test_displacement_moves_what_is_seen_in_voxels() -> None:
     frame = a_frame()
     frame.displacement[2] += 1.0
 
-    patch, _ = cut_patch(hu, bones, CENTRE, frame)
+    patch, _ = both(hu, bones, CENTRE, frame)
 
     assert torch.allclose(patch[:, :, :-1], hu[:, :, 1:].float(), atol=0.1)
 
 
 def test_frames_mirror_as_often_as_configured_and_keep_handedness_otherwise() -> None:
     rng = np.random.default_rng(0)
-    never = BoneAugmentConfig(mirror_share=0.0)
-    always = BoneAugmentConfig(mirror_share=1.0)
+    never = bone_augment(3.0, mirror_share=0.0)
+    always = bone_augment(3.0, mirror_share=1.0)
 
     for config, sign in ((never, 1.0), (always, -1.0)):
-        frames = [draw_frame(rng, config, SIZE, 3.0) for _ in range(5)]
+        frames = [draw_frame(rng, config, SIZE, 3.0, SPACING) for _ in range(5)]
         assert all(np.sign(np.linalg.det(frame.matrix)) == sign for frame in frames)
         assert all(frame.is_mirrored == (sign < 0) for frame in frames)
 
 
+def displacement_of(seed: int, config: AugmentConfig, spacing_mm: float) -> torch.Tensor:
+    spacing = (spacing_mm, spacing_mm, spacing_mm)
+    rng = np.random.default_rng(seed)
+    displacement = draw_frame(rng, config, (16, 16, 16), spacing_mm, spacing).displacement
+    assert displacement is not None
+    return displacement
+
+
 def test_elastic_displacement_is_configured_in_millimetres() -> None:
-    config = BoneAugmentConfig(elastic_mm=6.0)
+    config = bone_augment(3.0, elastic_mm=6.0)
     coarse, fine = (
-        torch.stack(
-            [
-                draw_frame(np.random.default_rng(n), config, (16, 16, 16), spacing).displacement
-                for n in range(6)
-            ]
-        ).std()
+        torch.stack([displacement_of(n, config, spacing) for n in range(6)]).std()
         for spacing in (3.0, 1.5)
     )
 
@@ -118,10 +135,17 @@ def test_a_cut_border_leaves_air_without_bone_beyond() -> None:
 def test_photometry_changes_values_not_the_grid() -> None:
     hu = torch.full((12, 12, 12), 300.0)
     hu[:6] = -100.0
-    config = BoneAugmentConfig()
+    config = bone_augment(3.0)
 
-    changed = [change_photometry(hu, np.random.default_rng(seed), config) for seed in range(12)]
+    changed = [
+        change_photometry(hu, np.random.default_rng(seed), config, 3.0) for seed in range(12)
+    ]
 
     assert all(values.shape == hu.shape and bool(values.isfinite().all()) for values in changed)
     assert all(float(values[8:].mean()) > float(values[:4].mean()) for values in changed)
     assert len({round(float(values.mean())) for values in changed}) > 6
+
+
+def test_classes_mirror_and_merge_as_the_catalogue_says() -> None:
+    assert MIRRORED_CLASS == (0, 1, 3, 2, 5, 4)
+    assert KIND_OF_CLASS == (0, 1, 2, 2, 3, 3)

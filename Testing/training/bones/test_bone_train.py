@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from fracseg_training.bones.config import COARSE
-from fracseg_training.bones.export import averaged_network, write_bone_model
+from fracseg_training.bones.config import COARSE, FINE, BoneTrainConfig
 from fracseg_training.bones.pool import PoolVolume
-from fracseg_training.bones.train import LOG_FIELDS, BoneTrainer
-from fracseg_training.training.class_weights import without_class_weights
+from fracseg_training.bones.task import BoneTask
+from fracseg_training.training.export import without_class_weights
+from fracseg_training.training.loop import TrainingRun
+from fracseg_training.training.run_folder import RunFolder
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.networks.config import UNet3DConfig
+from FractureSegmentationLib.networks.unet3d import UNet3D
 from FractureSegmentationLib.networks.weights import load_model
 
 TINY = replace(
@@ -34,17 +36,21 @@ def a_pool() -> list[PoolVolume]:
     return [PoolVolume(name="0000", hu=hu, bones=bones)]
 
 
-def weights(trainer: BoneTrainer) -> torch.Tensor:
+def a_run(folder: Path, config: BoneTrainConfig = TINY) -> TrainingRun[UNet3D]:
+    return TrainingRun(BoneTask(a_pool(), config), folder)
+
+
+def weights(trainer: TrainingRun[UNet3D]) -> torch.Tensor:
     parameters = [*trainer.network.parameters(), *trainer.averaged.parameters()]
     return torch.cat([p.detach().flatten() for p in parameters])
 
 
 def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
-    whole = BoneTrainer(a_pool(), TINY, tmp_path / "whole")
+    whole = a_run(tmp_path / "whole")
     whole.train()
-    first = BoneTrainer(a_pool(), TINY, tmp_path / "parts")
+    first = a_run(tmp_path / "parts")
     first.train(until=3)
-    resumed = BoneTrainer(a_pool(), TINY, tmp_path / "parts")
+    resumed = a_run(tmp_path / "parts")
     assert resumed.step == 3
     resumed.train()
 
@@ -52,22 +58,30 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
 
 
 def test_the_log_has_one_row_per_step_also_after_a_crash(tmp_path: Path) -> None:
-    trainer = BoneTrainer(a_pool(), TINY, tmp_path)
+    trainer = a_run(tmp_path)
     trainer.train(until=2)
     with (tmp_path / "log.csv").open("a", newline="") as stream:
         csv.writer(stream).writerow(["3", *["0"] * 6])
-    BoneTrainer(a_pool(), TINY, tmp_path).train(until=4)
+    a_run(tmp_path).train(until=4)
 
     with (tmp_path / "log.csv").open(newline="") as stream:
         rows = list(csv.reader(stream))
-    assert rows[0] == list(LOG_FIELDS)
+    assert rows[0] == [
+        "step",
+        "train/loss",
+        "train/cross_entropy",
+        "train/dice_loss",
+        "train/bone_dice",
+        "learning_rate",
+        "seconds",
+    ]
     assert [row[0] for row in rows[1:]] == ["1", "2", "3", "4"]
     assert float(rows[3][1]) > 0.0
 
 
 def test_checkpoints_are_written_by_the_clock(tmp_path: Path) -> None:
     times = iter(range(0, 100_000, 100))
-    trainer = BoneTrainer(a_pool(), TINY, tmp_path)
+    trainer = a_run(tmp_path)
     seen: list[bool] = []
     trainer.train(
         until=2,
@@ -83,34 +97,35 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     losses: list[float] = []
     config = replace(TINY, steps=40, batch=2, learning_rate=1e-2)
 
-    BoneTrainer(a_pool(), config, tmp_path).train(on_step=lambda row: losses.append(row["loss"]))
+    a_run(tmp_path, config).train(on_step=lambda row: losses.append(row["train/loss"]))
 
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:5])
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
-    BoneTrainer(a_pool(), TINY, tmp_path).train(until=1)
+    a_run(tmp_path).train(until=1)
     other = replace(TINY, network=UNet3DConfig(features=(4, 16)))
 
-    with pytest.raises(InputError, match="does not fit"):
-        BoneTrainer(a_pool(), other, tmp_path)
+    with pytest.raises(InputError, match="features was"):
+        a_run(tmp_path, other)
 
 
 def test_no_model_is_made_of_a_damaged_checkpoint(tmp_path: Path) -> None:
+    a_run(tmp_path).train(until=1)
     (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
 
-    with pytest.raises(InputError, match="no checkpoint of this stage"):
-        averaged_network(tmp_path, TINY)
+    with pytest.raises(InputError, match="damaged"):
+        RunFolder(tmp_path).export(tmp_path / "model")
 
 
 def test_a_run_becomes_a_model_that_the_library_loads(tmp_path: Path) -> None:
-    trainer = BoneTrainer(a_pool(), TINY, tmp_path / "run")
+    trainer = a_run(tmp_path / "run")
     trainer.train(until=2)
 
-    network, step = averaged_network(tmp_path / "run", TINY)
-    write_bone_model(tmp_path / "model", TINY, network, step)
+    step = RunFolder(tmp_path / "run").export(tmp_path / "model")
     spec, loaded = load_model(tmp_path / "model")
 
+    assert step == 2
     assert spec.name == "bones-coarse"
     assert spec.channels == (
         "background",
@@ -122,11 +137,29 @@ def test_a_run_becomes_a_model_that_the_library_loads(tmp_path: Path) -> None:
     )
     assert spec.spacing_mm == (3.0, 3.0, 3.0)
     assert spec.normalisation["low_hu"] == -250.0
-    mine = dict(without_class_weights(network, TINY.class_weights).state_dict())
+    mine = dict(without_class_weights(trainer.averaged, TINY.class_weights).state_dict())
     for name, values in loaded.state_dict().items():
         assert torch.allclose(values, mine[name], atol=2e-3)
 
 
 def test_a_folder_without_a_run_has_no_network(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no checkpoint"):
-        averaged_network(tmp_path, TINY)
+    with pytest.raises(InputError, match="no training run"):
+        RunFolder(tmp_path).export(tmp_path / "model")
+
+
+@pytest.mark.parametrize("stage", [COARSE, FINE])
+def test_whole_volumes_are_segmented_and_every_bone_scored(
+    stage: BoneTrainConfig, tmp_path: Path
+) -> None:
+    network = UNet3DConfig(in_channels=stage.network.in_channels, features=(4, 8))
+    config = replace(stage, network=network, patch=(16, 16, 16), batch=1, steps=1)
+    held_out = [replace(a_pool()[0], name="0001")]
+    task = BoneTask(a_pool(), config, validation=held_out)
+
+    TrainingRun(task, tmp_path).train()
+
+    with (tmp_path / "log.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert 0.0 <= float(row["val/bone_dice"]) <= 1.0
+    assert row["val/left_hip_dice"]
+    assert not row["val/sacrum_dice"]

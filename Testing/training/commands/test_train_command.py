@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from phantom_cases import a_case
-from test_trainer import TINY
+from tiny_runs import TINY
 
 from fracseg_training.benchmarks.ablation import train_and_judge
-from fracseg_training.benchmarks.folds import fold_predictor
+from fracseg_training.benchmarks.folds import fold_model, fold_predictor, seen_warning
 from fracseg_training.benchmarks.whole_pelvis import broken_bone_iou, mean_bone_dice
 from fracseg_training.commands.ablate import ablate
 from fracseg_training.commands.benchmark import benchmark
 from fracseg_training.commands.train import train
 from fracseg_training.data.cases import save_case
 from fracseg_training.fragments import config as train_config
+from fracseg_training.training.export import has_seen
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
-from FractureSegmentationLib.errors import InputError, MissingWeightsError
+from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, MissingWeightsError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.networks.weights import load_model
 from FractureSegmentationLib.volume import LabelVolume
@@ -70,6 +74,113 @@ def test_training_can_start_from_a_model(cases: Path, tiny_preset: str, tmp_path
 
     assert result.exit_code == 0, result.output
     assert (second / "model" / "model.safetensors").exists()
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(train, [str(argument) for argument in arguments])
+
+
+def test_unknown_patient_is_refused_with_those_there_are(cases: Path, tmp_path: Path) -> None:
+    for option in ("--exclude-patient", "--validate"):
+        result = call(cases, tmp_path / "run", option, "1")
+
+        assert isinstance(result.exception, InputError)
+        assert f"{option}: there is no case of patient 1" in str(result.exception)
+        assert "one, two" in str(result.exception)
+
+
+def test_patient_that_chooses_the_weights_is_not_left_out(cases: Path, tmp_path: Path) -> None:
+    result = call(cases, tmp_path / "run", "--validate", "one", "--exclude-patient", "one")
+
+    assert "do not leave that patient out" in str(result.exception)
+
+
+def test_run_is_not_resumed_without_the_patient_it_was_started_with(
+    cases: Path, tiny_preset: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert call(cases, run, "--preset", tiny_preset).exit_code == 0
+
+    result = call(cases, run, "--preset", tiny_preset, "--exclude-patient", "one")
+
+    assert isinstance(result.exception, InputError)
+    assert "exclude patient was [] and is ['one']" in str(result.exception)
+    assert load_model(run / "model")[0].folds == ()
+
+
+def test_rerun_says_where_it_resumes_and_validates_the_patient_named(
+    cases: Path, tiny_preset: str, tmp_path: Path
+) -> None:
+    arguments = (cases, tmp_path / "run", "--preset", tiny_preset, "--validate", "two")
+    first = call(*arguments)
+
+    again = call(*arguments)
+
+    assert "2 cases of 1 anatomies" in first.output
+    assert "validation on 2 bones of two" in first.output
+    assert "resuming from step" not in first.output
+    assert "resuming from step 2 of 2" in again.output
+    assert "validation_score" in load_model(tmp_path / "run" / "model")[0].results
+
+
+def test_unfinished_run_is_exported(cases: Path, tiny_preset: str, tmp_path: Path) -> None:
+    arguments = (cases, tmp_path / "run", "--preset", tiny_preset)
+    call(*arguments)
+    shutil.rmtree(tmp_path / "run" / "model")
+
+    result = call(*arguments, "--export")
+
+    assert "(step 2)" in result.output
+    load_model(tmp_path / "run" / "model")
+
+
+def test_missing_package_is_named_with_its_remedy(
+    cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+
+    result = call(cases, tmp_path / "run")
+
+    assert isinstance(result.exception, EnvironmentProblemError)
+    assert "lightning_fabric" in str(result.exception)
+    assert "pip install 'fracture-segmentation[train]'" in str(result.exception)
+
+
+def test_card_knows_who_was_trained_on_without_naming_them(
+    cases: Path, tiny_preset: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    call(cases, run, "--preset", tiny_preset, "--exclude-patient", "two")
+
+    spec, _ = load_model(run / "model")
+
+    assert has_seen(spec, "one") is True
+    assert has_seen(spec, "two") is False
+    assert has_seen(replace(spec, results={}), "one") is None
+    assert "no test" in seen_warning("one", run / "model")
+    assert seen_warning("two", run / "model") == ""
+    assert fold_model("two", run / "model") == run / "model"
+    (tmp_path / "folds").mkdir()
+    (run / "model").rename(tmp_path / "folds" / "fold_two")
+    assert fold_model("two", tmp_path / "folds").name == "fold_two"
+
+
+def test_ablation_writes_its_table_from_a_short_run(
+    cases: Path, tiny_preset: str, tmp_path: Path
+) -> None:
+    arguments = [str(cases), str(tmp_path / "runs"), "--preset", tiny_preset, "--steps", "1"]
+
+    result = CliRunner().invoke(ablate, [*arguments, "--hold-out", "one", "--device", "cpu"])
+
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "runs" / "table.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["preset"] == tiny_preset
+    assert 0.0 <= float(row["headline_iou"]) <= 1.0
+
+
+def test_ablation_marks_what_it_requires() -> None:
+    assert "[required]" in CliRunner().invoke(ablate, ["--help"]).output
 
 
 def test_unknown_preset_is_refused_with_those_there_are(cases: Path, tmp_path: Path) -> None:

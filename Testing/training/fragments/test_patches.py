@@ -95,8 +95,8 @@ def test_batch_is_half_fractured_half_healthy_after_augmentation() -> None:
     for step in range(6):
         batch = source.batch(step)
         has_contact = (batch.target == 3).flatten(1).any(dim=1)
-        assert torch.equal(batch.is_fractured, has_contact)
-        assert batch.is_fractured.tolist() == [True, True, False, False]
+        assert torch.equal(batch.holds(3), has_contact)
+        assert has_contact.tolist() == [True, True, False, False]
 
 
 def test_batch_is_a_function_of_seed_and_step() -> None:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
 from fracseg_training.training import augment
-from fracseg_training.training.augment import AugmentConfig
+from fracseg_training.training.augment import AugmentConfig, PatchFrame
 
 IDENTITY = np.eye(3)
+
+
+def a_patch(
+    volume: torch.Tensor,
+    matrix: np.ndarray,
+    centre: np.ndarray,
+    *,
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+    outside: float = 0.0,
+) -> torch.Tensor:
+    """Four voxels along each edge."""
+    frame = PatchFrame(matrix=matrix, size=(4, 4, 4))
+    return augment.cut_patch(volume, centre, frame, mode=mode, outside=outside)
 
 
 def a_ramp() -> torch.Tensor:
@@ -20,9 +35,7 @@ def a_ramp() -> torch.Tensor:
 
 def test_straight_patch_is_the_voxels_around_its_centre() -> None:
     """Size 4 around (5.5, 6.5, 7.5) covers k 4-7, j 5-8, i 6-9."""
-    patch = augment.sample_patch(
-        a_ramp(), IDENTITY, np.array([5.5, 6.5, 7.5]), 4, mode="bilinear", outside=0.0
-    )
+    patch = a_patch(a_ramp(), IDENTITY, np.array([5.5, 6.5, 7.5]), mode="bilinear", outside=0.0)
 
     assert torch.allclose(patch, a_ramp()[4:8, 5:9, 6:10], atol=0.05)
 
@@ -30,9 +43,7 @@ def test_straight_patch_is_the_voxels_around_its_centre() -> None:
 def test_mirrored_patch_is_the_straight_one_reversed() -> None:
     flip_j = np.diag([1.0, -1.0, 1.0])
 
-    patch = augment.sample_patch(
-        a_ramp(), flip_j, np.array([5.5, 6.5, 7.5]), 4, mode="nearest", outside=0.0
-    )
+    patch = a_patch(a_ramp(), flip_j, np.array([5.5, 6.5, 7.5]), mode="nearest", outside=0.0)
 
     assert torch.equal(patch, a_ramp()[4:8, 5:9, 6:10].flip(1))
 
@@ -41,16 +52,14 @@ def test_axes_of_a_patch_follow_the_matrix_in_kji_order() -> None:
     """A matrix that swaps k and i: the patch's first axis runs along i of the volume."""
     swap = np.eye(3)[[2, 1, 0]]
 
-    patch = augment.sample_patch(
-        a_ramp(), swap, np.array([5.5, 6.5, 7.5]), 4, mode="bilinear", outside=0.0
-    )
+    patch = a_patch(a_ramp(), swap, np.array([5.5, 6.5, 7.5]), mode="bilinear", outside=0.0)
 
     assert torch.allclose(patch, a_ramp()[4:8, 5:9, 6:10].permute(2, 1, 0), atol=0.05)
 
 
 def test_what_lies_outside_the_case_has_the_value_asked_for() -> None:
-    patch = augment.sample_patch(
-        torch.ones(6, 6, 6), IDENTITY, np.array([0.0, 2.5, 2.5]), 4, mode="nearest", outside=-7.0
+    patch = a_patch(
+        torch.ones(6, 6, 6), IDENTITY, np.array([0.0, 2.5, 2.5]), mode="nearest", outside=-7.0
     )
 
     assert torch.equal(patch[0], torch.full((4, 4), -7.0))
@@ -58,23 +67,24 @@ def test_what_lies_outside_the_case_has_the_value_asked_for() -> None:
 
 
 def test_patch_far_outside_the_case_is_empty_and_no_error() -> None:
-    patch = augment.sample_patch(
-        torch.ones(6, 6, 6), IDENTITY, np.array([60.0, -40.0, 2.0]), 4, mode="nearest", outside=0.0
+    patch = a_patch(
+        torch.ones(6, 6, 6), IDENTITY, np.array([60.0, -40.0, 2.0]), mode="nearest", outside=0.0
     )
 
     assert not patch.any()
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_random_affine_only_turns_zooms_and_mirrors(seed: int) -> None:
+def test_random_frame_only_turns_zooms_and_mirrors(seed: int) -> None:
     config = AugmentConfig(scale=(0.8, 1.25))
 
-    matrix = augment.random_affine(np.random.default_rng(seed), config)
+    frame = augment.draw_frame(np.random.default_rng(seed), config, (4, 4, 4), 2.0, (2.0, 2.0, 2.0))
 
-    product = matrix @ matrix.T
+    product = frame.matrix @ frame.matrix.T
     zoom = np.sqrt(product[0, 0])
-    assert np.allclose(matrix.T @ matrix, np.eye(3) * zoom**2, atol=1e-9)
+    assert np.allclose(frame.matrix.T @ frame.matrix, np.eye(3) * zoom**2, atol=1e-9)
     assert 0.8 <= 1.0 / zoom <= 1.25
+    assert frame.displacement is None
 
 
 def test_perturbed_mask_moves_no_further_than_asked() -> None:

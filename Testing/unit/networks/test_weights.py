@@ -77,7 +77,9 @@ def test_full_precision_comes_back_exactly(tmp_path: Path, network: TPCNet) -> N
     spec, loaded = load_model(tmp_path / "tiny")
 
     assert spec == written
-    assert torch.equal(_logits(loaded), _logits(network))
+    stored = loaded.state_dict()
+    assert all(torch.equal(stored[name], values) for name, values in network.state_dict().items())
+    torch.testing.assert_close(_logits(loaded), _logits(network))
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(
@@ -321,3 +323,11 @@ def test_a_model_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch) -
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="model name"):
         shipped_model(name)
+
+
+@pytest.mark.parametrize("given", ["", "checkpoint.pt"])
+def test_a_training_run_is_refused_with_a_remedy_that_helps(tmp_path: Path, given: str) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"state")
+
+    with pytest.raises(MissingWeightsError, match=r"training run.*folder `model`.*--export"):
+        load_model(tmp_path / given)

@@ -1,4 +1,4 @@
-"""Fragments of real bones whose mask is given, judged by weights that never saw the patient."""
+"""Fragments of bones whose mask is given: predicted, recovered as the product does, scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from FractureSegmentationLib.evaluation.matching import FragmentCounts
 from FractureSegmentationLib.evaluation.score import score_bone
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input
+from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances import bicm
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.volume import FragmentMap
 
 if TYPE_CHECKING:
@@ -36,14 +38,14 @@ class BoneResult:
         case: name of the case.
         is_fractured: whether the truth has more than one fragment.
         true_fragments: of any size.
-        found_fragments: of any size.
+        predicted_fragments: of any size.
         score: see `score_bone`.
     """
 
     case: str
     is_fractured: bool
     true_fragments: int
-    found_fragments: int
+    predicted_fragments: int
     score: BoneScore
 
 
@@ -109,6 +111,17 @@ def truth_on_mask(fragments: LabelArray, mask: MaskArray, spacing_mm: Spacing) -
     return np.where(mask, fragments[tuple(nearest)], 0)
 
 
+def window_plan(side: int | None = None) -> WindowPlan:
+    """How the product moves its fragment network over a bone.
+
+    Args:
+        side: window size in voxels; None takes the product's.
+    """
+    outside = FRACSEGMENTATOR.normalisation.outside_value
+    patch = FRACSEGMENTATOR.patch if side is None else (side, side, side)
+    return WindowPlan(patch=patch, overlap=FRACSEGMENTATOR.overlap, padding=(outside, 0.0))
+
+
 def predicted_map(case: Case, mask: MaskArray, predictor: Predictor) -> FragmentMap:
     """The fragment map of a case under a mask."""
     channels = fragment_input(case.hu, mask, CtNormalisation())
@@ -129,7 +142,7 @@ def judge(case: Case, mask: MaskArray, found: FragmentMap, recovery: RecoveryCon
         case=case.info.name,
         is_fractured=case.fragments.max() > 1,
         true_fragments=int(case.fragments.max()),
-        found_fragments=int(labels.max()),
+        predicted_fragments=int(labels.max()),
         score=score,
     )
 
@@ -149,7 +162,7 @@ def summarise(results: Sequence[BoneResult]) -> Summary:
         spurious_per_bone=_mean(float(r.score.spurious) for r in results),
         merges=sum(r.score.counts.merges for r in results),
         splits=sum(r.score.counts.splits for r in results),
-        whole_kept=sum(r.found_fragments == 1 for r in whole),
+        whole_kept=sum(r.predicted_fragments == 1 for r in whole),
         whole=len(whole),
     )
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from phantom_cases import a_case
 
-from fracseg_training.benchmarks.given_masks import (
+from fracseg_training.data.cases import Case
+from fracseg_training.fragments.score import (
     changed_mask,
     judge,
     summarise,
     truth_on_mask,
 )
-from fracseg_training.data.cases import Case
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
@@ -68,8 +68,8 @@ def test_perfect_map_scores_near_one_and_a_blind_one_misses_a_fragment() -> None
     blind = judge(case, bone, blind_map(case), RecoveryConfig())
 
     assert perfect.score.headline.iou > 0.97
-    assert (perfect.true_fragments, perfect.found_fragments) == (2, 2)
-    assert blind.found_fragments == 1
+    assert (perfect.true_fragments, perfect.predicted_fragments) == (2, 2)
+    assert blind.predicted_fragments == 1
     assert blind.score.headline.iou == pytest.approx(0.25)
 
 

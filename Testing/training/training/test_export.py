@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fracseg_training.training.class_weights import without_class_weights
+from fracseg_training.training.export import without_class_weights
 from FractureSegmentationLib.networks.config import UNet3DConfig
 from FractureSegmentationLib.networks.unet3d import UNet3D
 

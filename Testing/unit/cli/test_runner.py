@@ -105,6 +105,28 @@ def test_signals_raise_the_token_and_the_old_handlers_come_back(
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="Windows has no such signal")
+def test_a_signal_that_asks_for_nothing_does_not_stop_the_run(
+    tmp_path: Path,
+) -> None:
+    """Libraries with worker processes handle SIGCHLD, which arrives whenever a child ends."""
+    token = CancelToken()
+    stopper = Stopper(token, tmp_path / "out", Leaver())
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        with stopped_by_signals(stopper):
+            os.kill(os.getpid(), signal.SIGCHLD)
+            time.sleep(0.2)
+            is_stopped_by_child = token.is_cancelled
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert wait_for(token)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    stopper.run_is_over()
+
+    assert not is_stopped_by_child
+
+
 def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
     stopper = Stopper(CancelToken(), tmp_path / "out", Leaver())
     seen: list[object] = []
