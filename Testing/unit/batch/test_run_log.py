@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from FractureSegmentationLib.batch import run_log as ledger_module
+from FractureSegmentationLib.batch import run_log as run_log_module
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, failed, waiting
 from FractureSegmentationLib.batch.run_log import (
     CasesFailedError,
@@ -150,7 +150,7 @@ class WarningsHeard(SilentWatcher):
         self.finished.append(finished_count)
 
 
-def test_a_ledger_writes_the_summary_after_every_case_and_says_what_failed(tmp_path: Path) -> None:
+def test_a_run_log_writes_the_summary_after_every_case_and_says_what_failed(tmp_path: Path) -> None:
     jobs = [a_job(tmp_path, "a", 2), a_job(tmp_path, "b", 3)]
     watcher = WarningsHeard()
     run_log = RunLog(tmp_path, jobs, watcher)
@@ -178,7 +178,7 @@ def test_a_summary_that_fails_for_a_while_does_not_stop_the_cases(
         raise EnvironmentProblemError("The summary could not be written.", "Check the disk.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, "write_summary", full)
+        patch.setattr(run_log_module, "write_summary", full)
         for job in jobs:
             run_log.finish(replace(waiting(job), status="done"))
         with pytest.raises(EnvironmentProblemError):
