@@ -73,7 +73,7 @@ class RunCancelledError(FracSegError):
 
 
 def memory_problem() -> EnvironmentProblemError:
-    """What is told when the computer's memory ran out, wherever that was."""
+    """What is reported when the computer's memory ran out, wherever that was."""
     return EnvironmentProblemError(
         "There is not enough memory for this CT.",
         "Close other programs, crop the CT to the bones of interest, or use a larger computer.",
@@ -81,7 +81,7 @@ def memory_problem() -> EnvironmentProblemError:
 
 
 def as_problem(error: BaseException) -> FracSegError:
-    """What the user is told of any failure; of a bug, neither a path nor a patient."""
+    """What is reported to the user of any failure; of a bug, neither a path nor a patient."""
     if isinstance(error, FracSegError):
         return error
     if isinstance(error, MemoryError):
@@ -93,7 +93,7 @@ DEBUG_REMEDY = "Run again with FRACSEG_DEBUG=1 and report what it prints."
 
 
 def unexpected_message(error: BaseException) -> str:
-    """What can be told of a bug without telling a path or a patient: its type and its place."""
+    """What can be reported of a bug without a path or a patient: its type and its place."""
     trace = error.__traceback__
     place = ""
     while trace is not None:

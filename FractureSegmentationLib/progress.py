@@ -1,4 +1,4 @@
-"""What a run tells its caller while it works, and how the caller stops it."""
+"""What a run reports to its caller while it works, and how the caller stops it."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ class Progress:
         self.listener(Event(kind="progress", stage=self.stage, value=value))
 
     def log(self, message: str) -> None:
-        """Tell a detail."""
+        """Log a detail."""
         self.listener(Event(kind="log", stage=self.stage, message=message))
 
     def warn(self, message: str) -> None:
-        """Tell something the user should see; it also enters the report."""
+        """Report something the user should see; it also enters the report."""
         self.warnings.append(message)
         self.listener(Event(kind="warning", stage=self.stage, message=message))

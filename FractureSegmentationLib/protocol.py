@@ -23,7 +23,19 @@ Error codes and their exit status:
     damaged_weights  4    a model is damaged or foreign; nothing of it was executed
     cancelled        130  on request; nothing was written
 
-What a list of CTs (`segment --list`, `batch`) adds is told in `cli/case_watchers.py`.
+A list of CTs (`segment --list`, `batch`) adds:
+
+    case_started   {"case", "number", "count"}            `--list` only; number 1 = first case
+    progress, log, warning                                `--list` only: as for one CT, and "case";
+                                                          value is that of the whole list
+    case_finished  {"case", "line", "status", "is_kept", "fragment_count", "seconds", "warnings",
+                    "code", "error", "remedy", "finished", "count"}
+    warning        {"message"}                            without "case": concerns the whole list
+    result         {"protocol", "counts"}                 every case is done
+    error          as for one CT; code cases_failed, exit status 5: at least one case has failed
+
+status is done or failed; code, error and remedy are "" where nothing failed. counts holds cases,
+done, kept (of those done, by an earlier run), failed and waiting.
 
 The line `cancel` on stdin stops the run within two seconds. With `--parent-pipe`, so does the end
 of stdin, which comes when the program that started the run has died.
@@ -87,7 +99,7 @@ def send(event: dict[str, Any], stream: TextIO | None = None) -> None:
     """Write one event as one line, at once.
 
     Raises:
-        RunCancelledError: nobody reads the events any more; that is told once, later ones go
+        RunCancelledError: nobody reads the events any more; that is reported once, later ones go
             nowhere.
         OSError: they cannot be written for another reason, e.g. into a file on a full disk.
     """

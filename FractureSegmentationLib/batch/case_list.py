@@ -1,20 +1,25 @@
-"""The list of cases: a table (CSV) with a column `ct`, or a plain text with one CT per line."""
+"""The list of cases, a CSV table or one CT per line: read, named, and turned into jobs."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from FractureSegmentationLib.batch.names import folder_names
-from FractureSegmentationLib.config import BoneFinder, finder_named
+from FractureSegmentationLib.batch.one_case import CaseJob
+from FractureSegmentationLib.config import BoneFinder, SegmentSettings, finder_named
 from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.io.portable_name import is_reserved, portable_name, unused_name
 
 COLUMNS = ("ct", "name", "series", "bones")
 _COMMENT = "#"
 _DELIMITERS = ",;\t"
+
+
+_LONGEST_BYTES = 80
+_OURS = frozenset({"summary.csv", "summary.json"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,3 +160,92 @@ def _delimiter(header: str) -> str:
 
 def _columns(header: str) -> list[str]:
     return [name.strip().strip('"').lower() for name in header.split(_delimiter(header))]
+
+
+def folder_names(given: Sequence[str]) -> tuple[str, ...]:
+    """One folder name per case.
+
+    What the user gave is kept as far as every file system allows it; a case without a name becomes
+    `case-001` by its place in the list. Nothing is taken from the path of the CT, which may hold a
+    patient's name.
+
+    Args:
+        given: the user's name per case, "" for none.
+
+    Returns:
+        Names that stay different where upper and lower case are the same; a name that is there
+        already gets -2, -3 and so on behind it.
+    """
+    taken = set(_OURS)
+    names = []
+    for number, wish in enumerate(given, start=1):
+        name = unused_name(_safe(wish) or f"case-{number:03d}", taken, "-")
+        taken.add(name.casefold())
+        names.append(name)
+    return tuple(names)
+
+
+def _safe(wish: str) -> str:
+    name = portable_name(wish, _LONGEST_BYTES)
+    return f"case-{name}" if is_reserved(name) else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ListConfig:
+    """What holds for all cases of a list.
+
+    Attributes:
+        settings: how to segment; a case's own `bones` go before these.
+        series: number or UID of the series; a case's own goes before this.
+        may_replace: whether results of other settings or other CTs may be replaced.
+        writes_meshes: whether surfaces are written as STL files.
+    """
+
+    settings: SegmentSettings = field(default_factory=SegmentSettings)
+    series: str | None = None
+    may_replace: bool = False
+    writes_meshes: bool = True
+
+    def __post_init__(self) -> None:
+        if self.settings.are_bones_given:
+            raise ValueError("the bones of one CT cannot hold for a whole list")
+
+
+def case_jobs(cases: Sequence[ListedCase], out: Path, config: ListConfig) -> tuple[CaseJob, ...]:
+    """One job per case, with paths that hold in any working directory.
+
+    Args:
+        cases: from the list.
+        out: the folder of all cases.
+        config: what holds for all of them.
+    """
+    settings = replace(
+        config.settings,
+        model=_absolute(config.settings.model),
+        bones_model=_absolute(config.settings.bones_model),
+    )
+    return tuple(
+        CaseJob(
+            name=case.name,
+            line=case.line,
+            ct=case.ct.absolute(),
+            out=out.absolute() / case.name,
+            settings=settings
+            if case.bones is None or isinstance(case.bones, Path)
+            else replace(settings, bones=case.bones),
+            bones_file=case.bones.absolute() if isinstance(case.bones, Path) else None,
+            series=case.series or config.series,
+            may_replace=config.may_replace,
+            writes_meshes=config.writes_meshes,
+        )
+        for case in cases
+    )
+
+
+def inputs_of(jobs: Sequence[CaseJob]) -> tuple[Path, ...]:
+    """Every file and folder that the jobs read for their cases."""
+    return tuple(path for job in jobs for path in (job.ct, job.bones_file) if path is not None)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path else None

@@ -1,4 +1,8 @@
-"""Worker processes on this machine, from the first start to the last end."""
+"""Worker processes on this machine: how it is divided among them, their start and their end.
+
+A `SpecCluster` and not a `LocalCluster`: each worker needs a GPU of its own in its environment, and
+Ctrl+C has to end the processes while they still start.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,6 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from FractureSegmentationLib.batch.worker_plan import WorkerPlan
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.io.leftovers import remove_working_folders
 from FractureSegmentationLib.io.scratch import clear_scratch, remove_scratch, scratch_folder
@@ -21,12 +24,28 @@ from FractureSegmentationLib.progress import CancelToken
 if TYPE_CHECKING:
     from distributed import Nanny, SpecCluster
 
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 _PRELOAD = "FractureSegmentationLib.batch.worker"
 _HOST = "127.0.0.1"
 _LOOK_SECONDS = 0.1
 _WARNINGS_VARIABLE = "PYTHONWARNINGS"
 
 OnWorkers = Callable[["LocalWorkers"], None]
+
+
+CORES_PER_WORKER = 4
+MEMORY_PER_WORKER_BYTES = 6 * 1024**3
+"""What a whole CT of 512 x 512 x 400 voxels may take."""
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+_GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 class LocalWorkers:
@@ -146,7 +165,7 @@ def _configuration(plan: WorkerPlan, scratch: Path) -> dict[str, Any]:
 
 
 def _specification(plan: WorkerPlan, scratch: Path, nanny: Callable[..., Nanny]) -> dict[str, Any]:
-    """What Dask is told of the scheduler and the workers."""
+    """Specification of the scheduler and the workers for Dask."""
     from distributed import Scheduler
 
     shared = {"host": _HOST, "dashboard": False, "dashboard_address": f"{_HOST}:0"}
@@ -185,7 +204,7 @@ def _keep_ctrl_c_out() -> None:
 def _start_tracker() -> None:
     """Start Python's own helper that clears semaphores up after a process that was ended by force.
 
-    It would tell the user what it cleared up, who cannot do anything about it.
+    Its messages on what it cleared up are of no use to the user.
     """
     before = os.environ.get(_WARNINGS_VARIABLE)
     os.environ[_WARNINGS_VARIABLE] = "ignore::UserWarning:multiprocessing.resource_tracker"
@@ -207,3 +226,72 @@ def _environment_restored() -> Iterator[None]:
         for name in set(os.environ) - set(before):
             del os.environ[name]
         os.environ.update(before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """How this machine is divided among worker processes.
+
+    Attributes:
+        count: how many there are.
+        threads: processor threads for each.
+        gpus: the GPUs as CUDA_VISIBLE_DEVICES names them; none for work on the processor.
+    """
+
+    count: int
+    threads: int
+    gpus: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.threads < 1:
+            raise ValueError(f"need a worker and a thread, got {self.count} and {self.threads}")
+
+    def thread_variables(self) -> dict[str, str]:
+        """Variables that say how many threads a worker uses; what the user has set stays."""
+        return {name: os.environ.get(name) or str(self.threads) for name in _THREAD_VARIABLES}
+
+    def environment(self, number: int) -> dict[str, str]:
+        """All variables of worker `number`, 0 = first."""
+        if not self.gpus:
+            return self.thread_variables()
+        return {**self.thread_variables(), _GPU_VARIABLE: self.gpus[number % len(self.gpus)]}
+
+
+def plan_workers(
+    wanted: int | None, *, cores: int, memory_bytes: int, gpus: Sequence[str] = ()
+) -> WorkerPlan:
+    """Divide a machine.
+
+    Args:
+        wanted: number of workers; None takes one per GPU or else per group of cores, as far as
+            the memory goes.
+        cores: processor cores of the machine.
+        memory_bytes: memory of the machine.
+        gpus: its GPUs; none if the work is for the processor.
+    """
+    by_memory = memory_bytes // MEMORY_PER_WORKER_BYTES
+    fitting = len(gpus) or max(1, min(cores // CORES_PER_WORKER, by_memory))
+    count = wanted or fitting
+    return WorkerPlan(count=count, threads=max(1, cores // count), gpus=tuple(gpus))
+
+
+def plan_for_this_machine(wanted: int | None, device: str) -> WorkerPlan:
+    """Divide this machine among workers that run on `device` (auto, cpu, cuda, ...)."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    gpus = _gpus() if device in {"auto", "cuda"} else ()
+    return plan_workers(wanted, cores=CPU_COUNT, memory_bytes=MEMORY_LIMIT, gpus=gpus)
+
+
+def _gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, by the names that a child process needs."""
+    from FractureSegmentationLib.inference.device import choose_device
+
+    count = 0
+    with contextlib.suppress(EnvironmentProblemError):
+        while True:
+            choose_device(f"cuda:{count}")
+            count += 1
+    named = [name for name in os.environ.get(_GPU_VARIABLE, "").split(",") if name]
+    return tuple(named[:count]) or tuple(str(number) for number in range(count))

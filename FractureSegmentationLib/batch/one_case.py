@@ -1,19 +1,22 @@
-"""One case of many: kept if it is done, else segmented; its outcome is a small record either way.
+"""One case of many: kept if its inputs and settings are unchanged (one hash), else segmented.
 
 `--list` and the cluster call the same function, so both give the same results.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from FractureSegmentationLib.batch.fingerprint import request_sha256
+from FractureSegmentationLib import __version__
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import (
     FracSegError,
@@ -23,16 +26,22 @@ from FractureSegmentationLib.errors import (
     as_problem,
 )
 from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
-from FractureSegmentationLib.io.read import read_labels
+from FractureSegmentationLib.io.read import read_labels, readable
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
-from FractureSegmentationLib.pipeline.models import ModelShelf, weights_of
-from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.pipeline.models import ModelCache, Weights, weights_of
+from FractureSegmentationLib.progress import CancelToken, Progress
 from FractureSegmentationLib.results.report import read_report
+from FractureSegmentationLib.volume import LabelVolume
 
 Clock = Callable[[], float]
 Status = Literal["waiting", "done", "failed"]
 
 _NEEDED = (FRAGMENTS_NAME, "fragments.seg.nrrd", "bones.nii.gz", "contact.nrrd")
+
+
+_WHOLE_FILES = (".nii", ".nii.gz", ".nrrd", ".mha")
+"""Endings of files that hold everything; any other file is read together with its neighbours."""
+_PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,16 +103,16 @@ class CaseRecord:
 def run_case(
     job: CaseJob,
     progress: Progress | None = None,
-    shelf: ModelShelf | None = None,
+    model_cache: ModelCache | None = None,
     clock: Clock = time.perf_counter,
 ) -> CaseRecord:
-    """Do one case, unless its result is there already; a failure is told, not raised.
+    """Do one case, unless its result is there already; a failure is recorded, not raised.
 
     Args:
         job: the case.
-        progress: told how far it is, and asked whether to stop.
-        shelf: keeps the models for the next case.
-        clock: tells the time in seconds.
+        progress: receives progress; may request a stop.
+        model_cache: keeps the models for the next case.
+        clock: the time in seconds.
 
     Returns:
         How it went.
@@ -114,7 +123,7 @@ def run_case(
     progress = progress or Progress()
     begin = clock()
     try:
-        return _done(job, progress, shelf, clock)
+        return _done(job, progress, model_cache, clock)
     except RunCancelledError:
         raise
     except Exception as error:
@@ -144,7 +153,9 @@ def failed(job: CaseJob, problem: FracSegError) -> CaseRecord:
     )
 
 
-def _done(job: CaseJob, progress: Progress, shelf: ModelShelf | None, clock: Clock) -> CaseRecord:
+def _done(
+    job: CaseJob, progress: Progress, model_cache: ModelCache | None, clock: Clock
+) -> CaseRecord:
     begin = clock()
     request = CaseRequest(
         ct=job.ct,
@@ -165,15 +176,15 @@ def _done(job: CaseJob, progress: Progress, shelf: ModelShelf | None, clock: Clo
     previous = _report_in(job.out)
     if previous.get("request_sha256") == sha256:
         if _is_whole(job.out):
-            return _told(job, previous, sum(previous["seconds"].values()), is_kept=True)
+            return _record_of(job, previous, sum(previous["seconds"].values()), is_kept=True)
         request = replace(request, overwrite=True)
     elif previous and not job.may_replace:
         raise OutputExistsError(
             "The folder of this case holds the result of another CT, or of other settings.",
             "Allow it to be replaced with --overwrite, or choose another output folder.",
         )
-    segment_case(request, progress, clock, shelf)
-    return _told(job, read_report(job.out), clock() - begin, is_kept=False)
+    segment_case(request, progress, clock, model_cache)
+    return _record_of(job, read_report(job.out), clock() - begin, is_kept=False)
 
 
 def _report_in(folder: Path) -> Mapping[str, Any]:
@@ -189,7 +200,9 @@ def _is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() and (folder / name).stat().st_size > 0 for name in _NEEDED)
 
 
-def _told(job: CaseJob, report: Mapping[str, Any], seconds: float, *, is_kept: bool) -> CaseRecord:
+def _record_of(
+    job: CaseJob, report: Mapping[str, Any], seconds: float, *, is_kept: bool
+) -> CaseRecord:
     return replace(
         waiting(job),
         status="done",
@@ -198,3 +211,76 @@ def _told(job: CaseJob, report: Mapping[str, Any], seconds: float, *, is_kept: b
         seconds=seconds,
         warnings=tuple(report["warnings"]),
     )
+
+
+def request_sha256(request: CaseRequest, weights: Sequence[Weights], token: CancelToken) -> str:
+    """A hash that is the same exactly when the same result is to be expected.
+
+    It stands for the bytes of the CT and of other inputs, the settings, the version of this
+    software and the weights. Names, places and dates of files do not enter it, so it holds after
+    the data were moved, and it reveals nothing of them. Nor do device and precision: a list may be
+    finished on another machine.
+
+    Args:
+        request: the case; every input exists.
+        weights: that it would be segmented with.
+        token: stops the reading.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        InputError: a file cannot be read.
+        RunCancelledError: the caller asked to stop.
+    """
+    settings = request.settings
+    identity = {
+        "version": __version__,
+        "weights": [asdict(one) for one in weights],
+        "inputs": [_content_sha256(path, token) for path in (request.ct, *request.other_inputs)],
+        "series": request.series,
+        "bones": "given" if isinstance(settings.bones, LabelVolume) else settings.bones,
+        "totalsegmentator": _totalsegmentator(settings.bones == "totalsegmentator"),
+        "only": sorted(settings.only),
+        "method": settings.method,
+        "numbering": settings.numbering.name,
+        "recovery": asdict(settings.recovery) if settings.recovery else None,
+        "keeps_maps": settings.keeps_maps,
+        "writes_meshes": request.writes_meshes,
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _totalsegmentator(is_used: bool) -> str:
+    try:
+        return importlib.metadata.version("TotalSegmentator") if is_used else ""
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _content_sha256(path: Path, token: CancelToken) -> str:
+    """A hash of all bytes that belong to an input, whatever the files are called."""
+    with readable():
+        hashes = sorted(_file_sha256(file, token) for file in _files_of(path))
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    candidates: Iterator[Path]
+    if path.is_dir():
+        candidates = path.rglob("*")
+    elif path.name.lower().endswith(_WHOLE_FILES):
+        candidates = iter((path,))
+    else:
+        # One file of a DICOM series, or a header whose voxels lie in another file.
+        candidates = path.parent.iterdir()
+    return (file for file in candidates if file.is_file())
+
+
+def _file_sha256(file: Path, token: CancelToken) -> str:
+    hashed = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            token.raise_if_cancelled()
+            hashed.update(piece)
+    return hashed.hexdigest()

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, run_case, waiting
 from FractureSegmentationLib.errors import RunCancelledError
-from FractureSegmentationLib.pipeline.models import ModelShelf
+from FractureSegmentationLib.pipeline.models import ModelCache
 from FractureSegmentationLib.progress import CancelToken, Progress
 
 _one_at_a_time = threading.Lock()
@@ -36,7 +36,7 @@ def run_on_worker(job: CaseJob, run_id: str) -> CaseRecord:
         if run_id in _cancelled:
             return waiting(job)
         try:
-            return run_case(job, Progress(token=token), _shelf())
+            return run_case(job, Progress(token=token), _model_cache())
         except RunCancelledError:
             return waiting(job)
 
@@ -56,9 +56,9 @@ def dask_setup(worker: object) -> None:
 
 
 @lru_cache(maxsize=1)
-def _shelf() -> ModelShelf:
+def _model_cache() -> ModelCache:
     """The models of this process, used by one thread at a time."""
-    return ModelShelf()
+    return ModelCache()
 
 
 @contextlib.contextmanager

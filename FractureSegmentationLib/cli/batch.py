@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from FractureSegmentationLib.cli.settings_options import AskedSettings, with_settings
+from FractureSegmentationLib.cli.options import SegmentOptions, with_settings
 from FractureSegmentationLib.progress import CancelToken
 
 if TYPE_CHECKING:
-    from FractureSegmentationLib.batch.ledger import Ledger
     from FractureSegmentationLib.batch.local_workers import LocalWorkers
+    from FractureSegmentationLib.batch.run_log import RunLog
 
 
 @click.command()
@@ -45,7 +45,7 @@ def batch(
     scheduler: str | None,
     workers: int | None,
     retries: int,
-    asked: AskedSettings,
+    options: SegmentOptions,
 ) -> int:
     """Segment every CT of LIST into a folder of its own below OUT, many at the same time.
 
@@ -60,18 +60,18 @@ def batch(
 
     require_dask()
     config = ClusterConfig(
-        scheduler=scheduler, workers=workers, device=asked.device, retries=retries
+        scheduler=scheduler, workers=workers, device=options.device, retries=retries
     )
     started: list[LocalWorkers] = []
 
-    def execute(ledger: Ledger, token: CancelToken) -> None:
-        run_on_cluster(ledger, config, token, started.append)
+    def execute(run_log: RunLog, token: CancelToken) -> None:
+        run_on_cluster(run_log, config, token, started.append)
 
     def end_workers() -> None:
         for local in started:
             local.kill()
 
     plan = ListPlan(
-        list_file=list_file, out=out, asked=asked, execute=execute, before_leaving=end_workers
+        list_file=list_file, out=out, options=options, execute=execute, before_leaving=end_workers
     )
     return work_through(plan)

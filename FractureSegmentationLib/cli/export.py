@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
-from FractureSegmentationLib.cli.bar import TerminalBar
-from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
+from FractureSegmentationLib.cli.runner import Report, RunFrame, TerminalBar, run_stoppable
 from FractureSegmentationLib.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def export(
     """
     bar = TerminalBar()
 
-    def work(token: CancelToken) -> Tell:
+    def work(token: CancelToken) -> Report:
         from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
 
         request = ExportRequest(
@@ -82,13 +81,13 @@ def export(
             series=series,
         )
         result = export_segmentation(request, Progress(listener=bar.on_event, token=token))
-        return lambda: _tell(result, out)
+        return lambda: _report(result, out)
 
     frame = RunFrame(style="auto", out=out, parent_pipe=False, at_end=bar.finish)
     return run_stoppable(work, frame)
 
 
-def _tell(result: ExportResult, out: Path) -> None:
+def _report(result: ExportResult, out: Path) -> None:
     fragments = "1 fragment" if result.fragment_count == 1 else f"{result.fragment_count} fragments"
     moved = f", {len(result.moved)} moved by the plan" if result.moved else ""
     click.echo(f"{fragments}{moved}: {', '.join(result.files)}")

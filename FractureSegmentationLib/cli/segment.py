@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from FractureSegmentationLib import protocol
-from FractureSegmentationLib.cli.bar import TerminalBar
-from FractureSegmentationLib.cli.runner import RunFrame, Tell, run_stoppable
-from FractureSegmentationLib.cli.settings_options import AskedSettings, with_settings
+from FractureSegmentationLib.cli.options import SegmentOptions, with_settings
+from FractureSegmentationLib.cli.runner import Report, RunFrame, TerminalBar, run_stoppable
 from FractureSegmentationLib.config import BoneFinder, finder_named
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.progress import CancelToken, Event, Progress
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     "fracseg segment --list FILE OUT.",
 )
 @with_settings
-def segment(places: tuple[Path, ...], list_file: Path | None, asked: AskedSettings) -> int:
+def segment(places: tuple[Path, ...], list_file: Path | None, options: SegmentOptions) -> int:
     """Segment the bone fragments of CT into the folder OUT.
 
     CT is a DICOM folder, a file of a DICOM series, or a NIfTI, NRRD or MetaImage file. OUT is
@@ -50,13 +49,13 @@ def segment(places: tuple[Path, ...], list_file: Path | None, asked: AskedSettin
             raise click.UsageError("--list FILE takes one more place, the folder OUT.")
         from FractureSegmentationLib.cli.segment_list import segment_list
 
-        return segment_list(list_file, places[0], asked)
+        return segment_list(list_file, places[0], options)
     if len(places) != 2:
         raise click.UsageError("Give two places, CT and OUT.")
-    return _segment_one(*places, asked)
+    return _segment_one(*places, options)
 
 
-def _segment_one(ct: Path, out: Path, asked: AskedSettings) -> int:
+def _segment_one(ct: Path, out: Path, options: SegmentOptions) -> int:
     bar = TerminalBar()
     listeners: dict[str, Callable[[Event], None]] = {
         "auto": bar.on_event,
@@ -65,37 +64,37 @@ def _segment_one(ct: Path, out: Path, asked: AskedSettings) -> int:
     }
     begin = time.monotonic()
 
-    def work(token: CancelToken) -> Tell:
+    def work(token: CancelToken) -> Report:
         from FractureSegmentationLib.pipeline import segment_case
 
-        progress = Progress(listener=listeners[asked.progress], token=token)
-        result = segment_case(_request(ct, out, asked), progress)
+        progress = Progress(listener=listeners[options.progress], token=token)
+        result = segment_case(_request(ct, out, options), progress)
         seconds = time.monotonic() - begin
-        if asked.progress == "json":
+        if options.progress == "json":
             return lambda: protocol.send(protocol.result_event(result.summary()))
-        return lambda: _tell(result, out, seconds)
+        return lambda: _report(result, out, seconds)
 
     frame = RunFrame(
-        style=asked.progress,
+        style=options.progress,
         out=out,
-        parent_pipe=asked.parent_pipe,
-        at_end=bar.finish if asked.progress == "auto" else lambda: None,
+        parent_pipe=options.parent_pipe,
+        at_end=bar.finish if options.progress == "auto" else lambda: None,
     )
     return run_stoppable(work, frame)
 
 
-def _request(ct: Path, out: Path, asked: AskedSettings) -> CaseRequest:
+def _request(ct: Path, out: Path, options: SegmentOptions) -> CaseRequest:
     from FractureSegmentationLib.pipeline import CaseRequest
 
-    how, bone_files = _bones(asked.bones)
+    how, bone_files = _bones(options.bones)
     return CaseRequest(
         ct=ct,
         out=out,
-        series=asked.series,
-        overwrite=asked.overwrite,
-        writes_meshes=not asked.no_meshes,
+        series=options.series,
+        overwrite=options.overwrite,
+        writes_meshes=not options.no_meshes,
         other_inputs=bone_files,
-        settings=asked.settings(how),
+        settings=options.settings(how),
     )
 
 
@@ -114,7 +113,7 @@ def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
     return read_labels(Path(text)), (Path(text),)
 
 
-def _tell(result: SegmentResult, out: Path, seconds: float) -> None:
+def _report(result: SegmentResult, out: Path, seconds: float) -> None:
     for finding in result.findings:
         count = len(finding.fragments)
         what = "one piece found" if count == 1 else f"{count} fragments"

@@ -85,7 +85,7 @@ class Predictor:
         Args:
             channels: (C, K, J, I) network input.
             where: (K, J, I) what has to be predicted.
-            progress: told after every batch, and asked whether to stop.
+            progress: receives progress after every batch; may request a stop.
             windows: where to look, in place of the predictor's own plan; the volume is then at
                 least as large as a window.
 

@@ -16,7 +16,7 @@ from FractureSegmentationLib.bones.threshold import bones_by_threshold
 from FractureSegmentationLib.bones.totalsegmentator import bones_by_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import InputError, NoBoneError
-from FractureSegmentationLib.pipeline.models import ModelShelf, Weights, load_bone_stages
+from FractureSegmentationLib.pipeline.models import ModelCache, Weights, load_bone_stages
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
@@ -46,16 +46,16 @@ def find_bones(
     progress: Progress,
     *,
     is_already_masked: bool = False,
-    shelf: ModelShelf | None = None,
+    model_cache: ModelCache | None = None,
 ) -> FoundBones:
     """Find the bones the way the settings ask for.
 
     Args:
         ct: the CT.
         settings: how, and which.
-        progress: told how far it is.
+        progress: receives progress.
         is_already_masked: the CT is 0 HU outside its bones, which therefore end where it says so.
-        shelf: keeps the networks for the next case; None loads them for this one.
+        model_cache: keeps the networks for the next case; None loads them for this one.
 
     Raises:
         NoBoneError: there is none.
@@ -71,7 +71,7 @@ def find_bones(
     elif settings.bones == "totalsegmentator":
         bones = bones_by_totalsegmentator(ct, settings.device)
     else:
-        coarse, fine, weights = load_bone_stages(settings.bones_model, shelf)
+        coarse, fine, weights = load_bone_stages(settings.bones_model, model_cache)
         if settings.precision != "auto":
             coarse = replace(coarse, precision=settings.precision)
             fine = replace(fine, precision=settings.precision)

@@ -1,4 +1,4 @@
-"""What is told of every fragment: measured on the CT's grid, evidence from the network's map."""
+"""What is reported of a fragment: measured on the CT's grid, evidence from the network's map."""
 
 from __future__ import annotations
 

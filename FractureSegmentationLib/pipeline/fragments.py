@@ -90,7 +90,7 @@ def segment_bone(
         others: None if the crop's mask is exact; else all other bones on the native grid, and the
             bone ends where the network says so, at most a little outside its mask.
         run: what divides it.
-        progress: told how far it is.
+        progress: receives progress.
 
     Raises:
         RunCancelledError: the caller asked to stop.

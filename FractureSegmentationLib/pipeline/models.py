@@ -46,7 +46,7 @@ class FragmentModel:
     weights: Weights
 
 
-class ModelShelf:
+class ModelCache:
     """Keeps models at hand once they were loaded, so that many cases load them once.
 
     For one thread at a time: a network moves between devices while it runs.
@@ -85,7 +85,7 @@ def refuse_unavailable(settings: SegmentSettings) -> None:
 
 
 def weights_of(settings: SegmentSettings) -> tuple[Weights, ...]:
-    """Which weights a run with these settings would use, told by their descriptions alone.
+    """Which weights a run with these settings would use, known from their descriptions alone.
 
     Raises:
         EnvironmentProblemError: a description is missing or damaged.
@@ -99,20 +99,20 @@ def weights_of(settings: SegmentSettings) -> tuple[Weights, ...]:
 
 
 def load_fragment_model(
-    settings: SegmentSettings, shelf: ModelShelf | None = None
+    settings: SegmentSettings, model_cache: ModelCache | None = None
 ) -> FragmentModel:
     """The model that the settings ask for.
 
     Args:
         settings: name the model and its method.
-        shelf: keeps it for the next case; None loads it for this one.
+        model_cache: keeps it for the next case; None loads it for this one.
 
     Raises:
         InputError: the model was not trained for the method.
         EnvironmentProblemError: it is missing or damaged.
     """
     method = method_named(settings.method)
-    spec, network = _loaded(shelf, settings.model, method.model)
+    spec, network = _loaded(model_cache, settings.model, method.model)
     if spec.task != "fragments" or spec.method != method.name:
         raise InputError(
             f"The model {spec.name} was not trained for the method {method.name}.",
@@ -128,13 +128,13 @@ def load_fragment_model(
 
 
 def load_bone_stages(
-    folder: Path | None, shelf: ModelShelf | None = None
+    folder: Path | None, model_cache: ModelCache | None = None
 ) -> tuple[BoneStage, BoneStage, tuple[Weights, ...]]:
     """The two networks of the bone cascade and which weights they have.
 
     Args:
         folder: holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
-        shelf: keeps them for the next case; None loads them for this one.
+        model_cache: keeps them for the next case; None loads them for this one.
 
     Raises:
         InputError: a model is not one for bones.
@@ -142,7 +142,7 @@ def load_bone_stages(
     """
     stages, weights = [], []
     for name, patch in ((COARSE_MODEL, COARSE_PATCH), (FINE_MODEL, FINE_PATCH)):
-        spec, network = _loaded(shelf, folder / name if folder else None, name)
+        spec, network = _loaded(model_cache, folder / name if folder else None, name)
         if spec.task != "bones":
             raise InputError(
                 f"The model {spec.name} does not find bones.",
@@ -154,9 +154,9 @@ def load_bone_stages(
 
 
 def _loaded(
-    shelf: ModelShelf | None, folder: Path | None, shipped_name: str
+    model_cache: ModelCache | None, folder: Path | None, shipped_name: str
 ) -> tuple[ModelSpec, nn.Module]:
-    return shelf.load(folder, shipped_name) if shelf else _load(folder, shipped_name)
+    return model_cache.load(folder, shipped_name) if model_cache else _load(folder, shipped_name)
 
 
 def _spec(folder: Path | None, shipped_name: str) -> ModelSpec:

@@ -30,7 +30,7 @@ from FractureSegmentationLib.pipeline.fragments import (
 )
 from FractureSegmentationLib.pipeline.models import (
     FragmentModel,
-    ModelShelf,
+    ModelCache,
     Weights,
     load_fragment_model,
     refuse_unavailable,
@@ -73,15 +73,15 @@ def segment_case(
     request: CaseRequest,
     progress: Progress | None = None,
     clock: Clock = time.perf_counter,
-    shelf: ModelShelf | None = None,
+    model_cache: ModelCache | None = None,
 ) -> SegmentResult:
     """Read a CT, segment it and write the result folder, whole or not at all.
 
     Args:
         request: what to read, how to segment, where to write.
-        progress: told how far it is, and asked whether to stop.
-        clock: tells the time in seconds.
-        shelf: keeps the models for the next case; None loads them for this one.
+        progress: receives progress; may request a stop.
+        clock: the time in seconds.
+        model_cache: keeps the models for the next case; None loads them for this one.
 
     Raises:
         FracSegError: as `segment_ct`, or the CT cannot be read or the result not be written.
@@ -94,7 +94,7 @@ def segment_case(
         progress.enter("read", 0.0, _READ)
         ct = read_ct(request.ct, series=request.series, progress=progress)
         read_seconds = clock() - begin
-        result = segment_ct(ct, request.settings, progress, clock, shelf)
+        result = segment_ct(ct, request.settings, progress, clock, model_cache)
         result.facts.seconds["read"] = read_seconds
         result = replace(result, facts=replace(result.facts, request_sha256=request.sha256))
         progress.enter("write", _SEGMENTED, 1.0)
@@ -107,16 +107,16 @@ def segment_ct(
     settings: SegmentSettings,
     progress: Progress | None = None,
     clock: Clock = time.perf_counter,
-    shelf: ModelShelf | None = None,
+    model_cache: ModelCache | None = None,
 ) -> SegmentResult:
     """Segment the bone fragments of a CT.
 
     Args:
         ct: the CT in HU, any orientation and spacing.
         settings: how.
-        progress: told how far it is, and asked whether to stop.
-        clock: tells the time in seconds.
-        shelf: keeps the models for the next case; None loads them for this one.
+        progress: receives progress; may request a stop.
+        clock: the time in seconds.
+        model_cache: keeps the models for the next case; None loads them for this one.
 
     Returns:
         Labels on the CT's grid and what was found in every bone.
@@ -131,8 +131,8 @@ def segment_ct(
     given = _given(ct, progress)
     begin = clock()
     progress.enter("bones", _READ, 0.08 if settings.are_bones_given else 0.35)
-    model = load_fragment_model(settings, shelf)
-    found, wanted = _bones(given, settings, model, progress, shelf)
+    model = load_fragment_model(settings, model_cache)
+    found, wanted = _bones(given, settings, model, progress, model_cache)
     between = clock()
     run = _fragment_run(model, settings)
     assembly = Assembly(given.volume.geometry, settings.numbering)
@@ -156,11 +156,15 @@ def _bones(
     settings: SegmentSettings,
     model: FragmentModel,
     progress: Progress,
-    shelf: ModelShelf | None,
+    model_cache: ModelCache | None,
 ) -> tuple[FoundBones, LabelVolume]:
     """The bones of the CT, and of them those that are to be divided."""
     found = find_bones(
-        given.volume, settings, progress, is_already_masked=given.is_already_masked, shelf=shelf
+        given.volume,
+        settings,
+        progress,
+        is_already_masked=given.is_already_masked,
+        model_cache=model_cache,
     )
     wanted = wanted_bones(found.bones, settings.only, model.method.bones, progress)
     refuse_unnumbered_bones(wanted, settings.numbering)

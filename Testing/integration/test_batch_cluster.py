@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from FractureSegmentationLib.batch.cluster import ClusterConfig, run_on_cluster
-from FractureSegmentationLib.batch.ledger import Ledger
 from FractureSegmentationLib.batch.one_case import CaseJob
-from FractureSegmentationLib.cli.case_watchers import SilentWatcher
+from FractureSegmentationLib.batch.run_log import RunLog
 from FractureSegmentationLib.cli.main import run
+from FractureSegmentationLib.cli.segment_list import SilentWatcher
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.progress import CancelToken
 from Testing.tiny_cases import damage, write_tiny_case
@@ -135,16 +135,16 @@ def test_a_case_whose_worker_is_killed_is_tried_again_and_given_up_in_the_end(
                 writes_meshes=False,
             )
         )
-    ledger = Ledger(out, jobs, SilentWatcher())
+    run_log = RunLog(out, jobs, SilentWatcher())
     killer = WorkerKiller(out, {"case-001": 2, "case-002": 1})
     killer.start()
     environment = dict(os.environ)
 
-    run_on_cluster(ledger, ClusterConfig(workers=2, device="cpu", retries=1), CancelToken())
+    run_on_cluster(run_log, ClusterConfig(workers=2, device="cpu", retries=1), CancelToken())
 
     killer.is_over.set()
     assert sorted(name for name, _ in killer.killed) == ["case-001", "case-001", "case-002"]
-    first, second, third = ledger.records
+    first, second, third = run_log.records
     assert (first.status, first.code) == ("failed", "environment")
     assert "The worker that had this case was lost" in first.error
     assert second.status == third.status == "done"

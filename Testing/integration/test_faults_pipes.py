@@ -20,12 +20,12 @@ from Testing.integration.fault_shell import (
 
 READING = "call FractureSegmentationLib.pipeline.segment:read_ct"
 PREVIEW = "open preview.png"
-PATIENCE_SECONDS = 20.0
+STOP_TIMEOUT_SECONDS = 20.0
 """Far more than the two seconds promised: the machine that runs the tests may be busy."""
 
 
 def wait_until(is_so: Callable[[], bool]) -> bool:
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + STOP_TIMEOUT_SECONDS
     while not is_so() and time.monotonic() < end:
         time.sleep(0.05)
     return is_so()

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from FractureSegmentationLib.batch import cluster as cluster_module
-from FractureSegmentationLib.batch import dealer, one_case
+from FractureSegmentationLib.batch import one_case
 from FractureSegmentationLib.batch.cluster import ClusterConfig, run_on_cluster
-from FractureSegmentationLib.batch.ledger import Ledger
 from FractureSegmentationLib.batch.one_case import CaseJob
-from FractureSegmentationLib.cli.case_watchers import SilentWatcher
+from FractureSegmentationLib.batch.run_log import RunLog
 from FractureSegmentationLib.cli.main import run
+from FractureSegmentationLib.cli.segment_list import SilentWatcher
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import EnvironmentProblemError, RunCancelledError
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
@@ -47,7 +47,7 @@ class Heard(SilentWatcher):
         self.warnings.append(message)
 
 
-def a_ledger(tmp_path: Path, count: int) -> Ledger:
+def a_run_log(tmp_path: Path, count: int) -> RunLog:
     jobs = []
     for number in range(1, count + 1):
         ct = write_tiny_case(tmp_path / f"Jane {number}")
@@ -63,11 +63,11 @@ def a_ledger(tmp_path: Path, count: int) -> Ledger:
             )
         )
     (tmp_path / "out").mkdir()
-    return Ledger(tmp_path / "out", jobs, Heard())
+    return RunLog(tmp_path / "out", jobs, Heard())
 
 
-def outcomes(ledger: Ledger) -> list[tuple[str, str]]:
-    return [(record.status, record.code) for record in ledger.records]
+def outcomes(run_log: RunLog) -> list[tuple[str, str]]:
+    return [(record.status, record.code) for record in run_log.records]
 
 
 @pytest.fixture
@@ -89,36 +89,36 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 def test_too_little_memory_is_tried_again_and_bad_input_is_not(
     address: str, tmp_path: Path, attempts: dict[str, int]
 ) -> None:
-    ledger = a_ledger(tmp_path, 2)
-    damage(ledger.jobs[1].ct)
+    run_log = a_run_log(tmp_path, 2)
+    damage(run_log.jobs[1].ct)
 
-    run_on_cluster(ledger, ClusterConfig(scheduler=address, retries=1), CancelToken())
+    run_on_cluster(run_log, ClusterConfig(scheduler=address, retries=1), CancelToken())
 
-    assert outcomes(ledger) == [("done", ""), ("failed", "bad_input")]
+    assert outcomes(run_log) == [("done", ""), ("failed", "bad_input")]
     assert attempts == {"case-001": 2, "case-002": 1}
 
 
 def test_without_retries_the_first_failure_counts_and_the_rest_is_done(
     address: str, tmp_path: Path, attempts: dict[str, int]
 ) -> None:
-    ledger = a_ledger(tmp_path, 2)
+    run_log = a_run_log(tmp_path, 2)
 
-    run_on_cluster(ledger, ClusterConfig(scheduler=address, retries=0), CancelToken())
+    run_on_cluster(run_log, ClusterConfig(scheduler=address, retries=0), CancelToken())
 
-    assert outcomes(ledger) == [("failed", "environment"), ("done", "")]
+    assert outcomes(run_log) == [("failed", "environment"), ("done", "")]
     assert attempts == {"case-001": 1, "case-002": 1}
 
 
 def test_a_result_that_does_not_arrive_here_is_a_failure(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = a_ledger(tmp_path, 1)
-    monkeypatch.setattr(dealer, "_SHARED_DISK_SECONDS", 0.0)
-    monkeypatch.setattr(dealer, "REPORT_NAME", "on-another-disk.json")
+    run_log = a_run_log(tmp_path, 1)
+    monkeypatch.setattr(cluster_module, "_SHARED_DISK_SECONDS", 0.0)
+    monkeypatch.setattr(cluster_module, "REPORT_NAME", "on-another-disk.json")
 
-    run_on_cluster(ledger, ClusterConfig(scheduler=address), CancelToken())
+    run_on_cluster(run_log, ClusterConfig(scheduler=address), CancelToken())
 
-    (record,) = ledger.records
+    (record,) = run_log.records
     assert (record.status, record.code) == ("failed", "environment")
     assert "disk that all workers share" in record.remedy
 
@@ -126,7 +126,7 @@ def test_a_result_that_does_not_arrive_here_is_a_failure(
 def test_cancelling_stops_the_case_and_those_that_wait(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = a_ledger(tmp_path, 3)
+    run_log = a_run_log(tmp_path, 3)
     token, begun = CancelToken(), threading.Event()
     started: list[str] = []
 
@@ -140,14 +140,14 @@ def test_cancelling_stops_the_case_and_those_that_wait(
     threading.Thread(target=lambda: (begun.wait(30), token.cancel())).start()
 
     with pytest.raises(RunCancelledError):
-        run_on_cluster(ledger, ClusterConfig(scheduler=address), token)
+        run_on_cluster(run_log, ClusterConfig(scheduler=address), token)
 
-    assert outcomes(ledger) == [("waiting", "")] * 3
+    assert outcomes(run_log) == [("waiting", "")] * 3
     assert started == ["case-001"]
     # The worker is free for the next run.
     monkeypatch.setattr(one_case, "segment_case", segment_case)
-    run_on_cluster(ledger, ClusterConfig(scheduler=address), CancelToken())
-    assert outcomes(ledger) == [("done", "")] * 3
+    run_on_cluster(run_log, ClusterConfig(scheduler=address), CancelToken())
+    assert outcomes(run_log) == [("done", "")] * 3
 
 
 def test_a_scheduler_that_does_not_answer_is_an_environment_problem(
@@ -156,7 +156,7 @@ def test_a_scheduler_that_does_not_answer_is_an_environment_problem(
     monkeypatch.setattr(cluster_module, "_CONNECT_SECONDS", 1)
     with pytest.raises(EnvironmentProblemError, match="scheduler does not answer"):
         run_on_cluster(
-            a_ledger(tmp_path, 1), ClusterConfig(scheduler="tcp://127.0.0.1:9"), CancelToken()
+            a_run_log(tmp_path, 1), ClusterConfig(scheduler="tcp://127.0.0.1:9"), CancelToken()
         )
 
 
@@ -164,11 +164,11 @@ def test_doubts_about_the_workers_are_told(tmp_path: Path) -> None:
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
     ) as two_threads:
-        ledger = a_ledger(tmp_path, 1)
+        run_log = a_run_log(tmp_path, 1)
         run_on_cluster(
-            ledger, ClusterConfig(scheduler=two_threads.scheduler_address), CancelToken()
+            run_log, ClusterConfig(scheduler=two_threads.scheduler_address), CancelToken()
         )
-    watcher = ledger._watcher
+    watcher = run_log._watcher
     assert isinstance(watcher, Heard)
     assert len(watcher.warnings) == 1
     assert "--nthreads 1" in watcher.warnings[0]

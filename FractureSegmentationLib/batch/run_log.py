@@ -1,4 +1,4 @@
-"""`summary.csv` and `summary.json`: how every case of a list went, written anew after each."""
+"""The run log of a list: a record per case, and `summary.csv` and `summary.json` after each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from FractureSegmentationLib import __version__
-from FractureSegmentationLib.batch.one_case import CaseRecord
-from FractureSegmentationLib.errors import EnvironmentProblemError, OutputExistsError
+from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, waiting
+from FractureSegmentationLib.errors import EnvironmentProblemError, FracSegError, OutputExistsError
 from FractureSegmentationLib.io.folder import REPORT_NAME, SCHEMA_KEY, SCHEMA_PREFIX
 from FractureSegmentationLib.io.json_object import read_json_object
+from FractureSegmentationLib.progress import Event
 from FractureSegmentationLib.results.report import DISCLAIMER
 
 TABLE_NAME, JSON_NAME = "summary.csv", "summary.json"
@@ -25,6 +26,102 @@ SCHEMA = f"{SCHEMA_PREFIX}-summary/1"
 """Raised when a key or a column changes its meaning or goes; new ones do not raise it."""
 _DRAFTS = ".summary.*." + "[0-9a-f]" * 8
 COLUMNS = ("case", "line", "status", "kept", "fragments", "seconds", "warnings", "error")
+
+
+class CasesFailedError(FracSegError):
+    """The list was worked through, and at least one case could not be done."""
+
+    code = "cases_failed"
+    exit_status = 5
+
+
+class Watcher(Protocol):
+    """Is notified of the progress of a list."""
+
+    def on_case_started(self, name: str, number: int) -> None:
+        """Case `number` (1 = first of the list) was begun."""
+
+    def on_case_event(self, name: str, event: Event) -> None:
+        """Something happened in a case."""
+
+    def on_case_finished(self, record: CaseRecord, finished_count: int) -> None:
+        """A case is done or has failed; `finished_count` cases have come that far."""
+
+    def on_warning(self, message: str) -> None:
+        """Something is wrong that belongs to no case."""
+
+
+class RunLog:
+    """The records of all cases of a list, one per job.
+
+    Args:
+        out: the folder of all cases; exists.
+        jobs: the cases, their names all different.
+        watcher: notified of every case.
+    """
+
+    def __init__(self, out: Path, jobs: Sequence[CaseJob], watcher: Watcher) -> None:
+        self.jobs = tuple(jobs)
+        self.out = out
+        self._watcher = watcher
+        self._records = {job.name: waiting(job) for job in jobs}
+        self._numbers = {job.name: number for number, job in enumerate(jobs, start=1)}
+        self._is_summary_late = False
+
+    @property
+    def records(self) -> tuple[CaseRecord, ...]:
+        """One record per case, in the order of the list."""
+        return tuple(self._records.values())
+
+    def open(self) -> None:
+        """Write the first summary.
+
+        Raises:
+            EnvironmentProblemError: it cannot be written.
+        """
+        write_summary(self.out, self.records)
+
+    def start(self, job: CaseJob) -> None:
+        """A case is begun."""
+        self._watcher.on_case_started(job.name, self._numbers[job.name])
+
+    def happened(self, job: CaseJob, event: Event) -> None:
+        """Something happened in a case."""
+        self._watcher.on_case_event(job.name, event)
+
+    def warn(self, message: str) -> None:
+        """Report a problem that belongs to no case."""
+        self._watcher.on_warning(message)
+
+    def finish(self, record: CaseRecord) -> None:
+        """Take in how a case went. A summary that cannot be written now does not stop the rest."""
+        self._records[record.name] = record
+        try:
+            write_summary(self.out, self.records)
+            self._is_summary_late = False
+        except EnvironmentProblemError as error:
+            if not self._is_summary_late:
+                self._watcher.on_warning(str(error))
+            self._is_summary_late = True
+        counts = counts_of(self.records)
+        self._watcher.on_case_finished(record, counts["done"] + counts["failed"])
+
+    def close(self) -> None:
+        """See that the summary is complete, and say if not every case is done.
+
+        Raises:
+            EnvironmentProblemError: the summary cannot be written.
+            CasesFailedError: a case has failed.
+        """
+        if self._is_summary_late:
+            write_summary(self.out, self.records)
+        counts = counts_of(self.records)
+        if failed := counts["failed"]:
+            raise CasesFailedError(
+                f"{failed} of {counts['cases']} {'case' if counts['cases'] == 1 else 'cases'} "
+                "could not be done.",
+                "summary.csv in the output folder says why; the same command tries them again.",
+            )
 
 
 def counts_of(records: Sequence[CaseRecord]) -> dict[str, int]:

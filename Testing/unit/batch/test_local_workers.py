@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from FractureSegmentationLib.batch.worker_plan import WorkerPlan, plan_workers
+from FractureSegmentationLib.batch.local_workers import WorkerPlan, plan_workers
 
 GIB = 1024**3
 

@@ -1,4 +1,4 @@
-"""The summary of a list, its folder, and the ledger that keeps both."""
+"""The summary of a list, its folder, and the run_log that keeps both."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from FractureSegmentationLib.batch import ledger as ledger_module
-from FractureSegmentationLib.batch.ledger import CasesFailedError, Ledger
+from FractureSegmentationLib.batch import run_log as run_log_module
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, failed, waiting
-from FractureSegmentationLib.batch.summary import prepare_folder, write_summary
-from FractureSegmentationLib.cli.case_watchers import SilentWatcher
+from FractureSegmentationLib.batch.run_log import (
+    CasesFailedError,
+    RunLog,
+    prepare_folder,
+    write_summary,
+)
+from FractureSegmentationLib.cli.segment_list import SilentWatcher
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, OutputExistsError
 
 
@@ -146,19 +150,19 @@ class WarningsHeard(SilentWatcher):
         self.finished.append(finished_count)
 
 
-def test_a_ledger_writes_the_summary_after_every_case_and_says_what_failed(tmp_path: Path) -> None:
+def test_a_run_log_writes_the_summary_after_every_case_and_says_what_failed(tmp_path: Path) -> None:
     jobs = [a_job(tmp_path, "a", 2), a_job(tmp_path, "b", 3)]
     watcher = WarningsHeard()
-    ledger = Ledger(tmp_path, jobs, watcher)
-    ledger.open()
-    ledger.finish(failed(jobs[1], InputError("Damaged.", "Copy it.")))
+    run_log = RunLog(tmp_path, jobs, watcher)
+    run_log.open()
+    run_log.finish(failed(jobs[1], InputError("Damaged.", "Copy it.")))
 
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert [case["status"] for case in summary["cases"]] == ["waiting", "failed"]
-    ledger.finish(replace(waiting(jobs[0]), status="done", fragment_count=1))
+    run_log.finish(replace(waiting(jobs[0]), status="done", fragment_count=1))
     assert watcher.finished == [1, 2]
     with pytest.raises(CasesFailedError, match="1 of 2 cases could not be done") as caught:
-        ledger.close()
+        run_log.close()
     assert caught.value.exit_status == 5
     assert "Jane" not in (tmp_path / "summary.json").read_text(encoding="utf-8")
 
@@ -168,18 +172,18 @@ def test_a_summary_that_fails_for_a_while_does_not_stop_the_cases(
 ) -> None:
     jobs = [a_job(tmp_path, name) for name in "abc"]
     watcher = WarningsHeard()
-    ledger = Ledger(tmp_path, jobs, watcher)
+    run_log = RunLog(tmp_path, jobs, watcher)
 
     def full(*_: object) -> None:
         raise EnvironmentProblemError("The summary could not be written.", "Check the disk.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, "write_summary", full)
+        patch.setattr(run_log_module, "write_summary", full)
         for job in jobs:
-            ledger.finish(replace(waiting(job), status="done"))
+            run_log.finish(replace(waiting(job), status="done"))
         with pytest.raises(EnvironmentProblemError):
-            ledger.close()
+            run_log.close()
     assert len(watcher.heard) == 1
-    ledger.close()
+    run_log.close()
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["counts"]["done"] == 3

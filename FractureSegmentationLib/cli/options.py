@@ -18,7 +18,7 @@ from FractureSegmentationLib.volume import LabelVolume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedSettings:
+class SegmentOptions:
     """What the user gave on the command line, one attribute per option."""
 
     series: str | None
@@ -116,12 +116,12 @@ _OPTIONS = (
 
 
 def with_settings(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command these options; it receives them as one value, `asked`."""
+    """Give a command these options; it receives them as one value, `options`."""
 
     @functools.wraps(command)
     def gathered(**values: Any) -> int:
-        asked = {entry.name: values.pop(entry.name) for entry in fields(AskedSettings)}
-        return command(asked=AskedSettings(**asked), **values)
+        options = {entry.name: values.pop(entry.name) for entry in fields(SegmentOptions)}
+        return command(options=SegmentOptions(**options), **values)
 
     decorated: Callable[..., int] = gathered
     for option in reversed(_OPTIONS):

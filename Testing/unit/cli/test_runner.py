@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from FractureSegmentationLib.cli.stop import Stopper, stopped_by_signals, watch_stream
+from FractureSegmentationLib.cli.runner import Stopper, stopped_by_signals, watch_stream
 from FractureSegmentationLib.progress import CancelToken
 
 
@@ -36,7 +36,7 @@ def wait_for(token: CancelToken) -> bool:
 
 def test_the_line_cancel_raises_the_token(tmp_path: Path) -> None:
     token = CancelToken()
-    stopper = Stopper(token, tmp_path / "out", Leaver(), patience_seconds=60.0)
+    stopper = Stopper(token, tmp_path / "out", Leaver(), timeout_seconds=60.0)
     watch_stream(stopper, io.StringIO("hello\n cancel \n"), ends_run=False)
     assert wait_for(token)
     stopper.run_is_over()
@@ -47,7 +47,7 @@ def test_the_end_of_the_stream_stops_only_if_that_was_asked_for(
     tmp_path: Path, ends_run: bool
 ) -> None:
     token = CancelToken()
-    stopper = Stopper(token, tmp_path / "out", Leaver(), patience_seconds=60.0)
+    stopper = Stopper(token, tmp_path / "out", Leaver(), timeout_seconds=60.0)
     watch_stream(stopper, io.StringIO(""), ends_run=ends_run)
     if ends_run:
         assert wait_for(token)
@@ -65,7 +65,7 @@ def test_a_run_that_does_not_heed_is_ended_and_its_working_folder_removed(tmp_pa
     foreign.mkdir()
     leaver = Leaver()
 
-    Stopper(CancelToken(), tmp_path / "out", leaver, patience_seconds=0.1).stop()
+    Stopper(CancelToken(), tmp_path / "out", leaver, timeout_seconds=0.1).stop()
 
     assert leaver.left.wait(5.0)
     assert leaver.status == 130
@@ -76,7 +76,7 @@ def test_a_result_that_is_taking_its_name_is_let_finish(tmp_path: Path) -> None:
     working = tmp_path / f".out.fracseg-{os.getpid()}-abcd01234567-old"
     working.mkdir()
     leaver = Leaver()
-    stopper = Stopper(CancelToken(), tmp_path / "out", leaver, patience_seconds=0.05)
+    stopper = Stopper(CancelToken(), tmp_path / "out", leaver, timeout_seconds=0.05)
     stopper.stop()
     assert not leaver.left.wait(0.3)
     assert working.is_dir()
@@ -85,7 +85,7 @@ def test_a_result_that_is_taking_its_name_is_let_finish(tmp_path: Path) -> None:
 
 def test_a_run_that_ends_by_itself_is_left_alone(tmp_path: Path) -> None:
     leaver = Leaver()
-    stopper = Stopper(CancelToken(), tmp_path / "out", leaver, patience_seconds=0.2)
+    stopper = Stopper(CancelToken(), tmp_path / "out", leaver, timeout_seconds=0.2)
     stopper.stop()
     stopper.run_is_over()
     assert not leaver.left.wait(0.5)
@@ -97,7 +97,7 @@ def test_signals_raise_the_token_and_the_old_handlers_come_back(
 ) -> None:
     before = signal.getsignal(number)
     token = CancelToken()
-    stopper = Stopper(token, tmp_path / "out", Leaver(), patience_seconds=60.0)
+    stopper = Stopper(token, tmp_path / "out", Leaver(), timeout_seconds=60.0)
     with stopped_by_signals(stopper):
         signal.raise_signal(number)
         assert wait_for(token)
