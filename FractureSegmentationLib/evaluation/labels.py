@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import cc3d
 import numpy as np
 from scipy.ndimage import find_objects
 
@@ -15,6 +14,7 @@ from FractureSegmentationLib.evaluation.matching import OverlapTable
 from FractureSegmentationLib.types import Box, LabelArray, MaskArray
 from FractureSegmentationLib.volume import LabelVolume
 from FractureSegmentationLib.voxels.boxes import bounding_box, grown_box, union_box
+from FractureSegmentationLib.voxels.components import label_components
 
 
 def label_boxes(labels: LabelArray) -> dict[int, Box]:
@@ -139,11 +139,7 @@ def without_small_components(labels: LabelArray, min_voxels: float) -> tuple[Lab
     Returns:
         The labels that are left, and how many components were dropped.
     """
-    # cc3d takes no read-only array, which the voxels of a volume are.
-    components = cc3d.connected_components(
-        np.require(labels, requirements=["C", "W"]), connectivity=26, out_dtype=np.uint32
-    )
-    return _kept(labels, components, min_voxels)
+    return _kept(labels, label_components(labels, 26), min_voxels)
 
 
 def _kept(labels: LabelArray, pieces: LabelArray, min_voxels: float) -> tuple[LabelArray, int]:

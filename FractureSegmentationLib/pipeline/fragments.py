@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +17,7 @@ from FractureSegmentationLib.methods.method import Method
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import LabelArray, MaskArray
 from FractureSegmentationLib.volume import FragmentMap, LabelVolume
+from FractureSegmentationLib.voxels.components import without_small_components
 from FractureSegmentationLib.voxels.distance import distance_to_mm
 from FractureSegmentationLib.voxels.resample import resample_mask, resample_probability
 from FractureSegmentationLib.voxels.upsample import fill_from_nearest, labels_to_grid
@@ -155,7 +155,7 @@ def _extent(
     spacing_mm = crop.working.spacing_mm
     seen = mask & ((foreground >= 0.5) | shrink_bone(crop.mask, spacing_mm, GROWTH_MM))
     least = max(1, round(_LEAST_EXTENT_MM3 / crop.working.voxel_volume_mm3))
-    extent: MaskArray = cc3d.dust(seen, threshold=least, connectivity=26)
+    extent = without_small_components(seen, least, 26)
     if not extent.any():
         return crop.mask, crop.native_mask
     # The border between two voxels is where their probabilities cross one half.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -94,41 +93,17 @@ class Runs:
 
 
 class Heartbeat:
-    """Beats every 10 ms on the thread of the window, and tells how long it stood still.
-
-    A beat may be late because other programs had the processor. What the system says this thread
-    waited for it is left out of `longest_own_ms`.
-    """
+    """Counts beats, one every 10 ms as long as the thread of the window is free for them."""
 
     def __init__(self) -> None:
-        self.beats: list[tuple[float, float]] = []
+        self.beats = 0
         self._timer = after(10, self._beat, repeats=True)
-        self._beat()
 
     def _beat(self) -> None:
-        self.beats.append((time.perf_counter(), _waited_for_processor()))
+        self.beats += 1
 
     def stop(self) -> None:
         self._timer.stop()
-
-    @property
-    def longest_ms(self) -> float:
-        """The longest time between two beats."""
-        return max(1000.0 * (b[0] - a[0]) for a, b in itertools.pairwise(self.beats))
-
-    @property
-    def longest_own_ms(self) -> float:
-        """The longest time between two beats that this thread is to blame for."""
-        pairs = itertools.pairwise(self.beats)
-        return max(1000.0 * ((b[0] - a[0]) - (b[1] - a[1])) for a, b in pairs)
-
-
-def _waited_for_processor() -> float:
-    """Seconds that this thread was ready to run and did not; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
 
 
 def after(milliseconds: int, action: Callable[[], object], *, repeats: bool = False) -> Any:

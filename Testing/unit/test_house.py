@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 import FractureSegmentationLib
 
@@ -62,34 +63,21 @@ def test_every_dependency_is_pinned(repository: Path, project: dict[str, Any], p
     wanted = {*project["dependencies"], *project["optional-dependencies"]["dev"]}
 
     assert {canonical(requirement) for requirement in wanted} <= pins(repository, python).keys()
-    assert pins(repository, python)["torch"] == "2.13.0"
 
 
-def test_the_environment_that_slicer_bundles_is_the_one_tested_on_its_python(
-    repository: Path,
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_pin_lies_in_the_range_that_the_project_states(
+    repository: Path, project: dict[str, Any], python: str
 ) -> None:
-    bundled = pins(repository, "3.12")
+    pinned = pins(repository, python)
+    wanted = [
+        Requirement(line)
+        for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])
+    ]
 
-    assert bundled["numpy"] == "2.4.6"
-    assert bundled["scipy"] == "1.17.1"
-    assert bundled["simpleitk"] == "2.5.5"
-    assert bundled["pydicom"] == "3.0.2"
-    assert bundled["vtk"].startswith("9.6.")
+    outside = [str(one) for one in wanted if pinned[canonical(one.name)] not in one.specifier]
 
-
-def test_the_library_depends_on_nothing_but_what_was_agreed(project: dict[str, Any]) -> None:
-    assert {canonical(requirement) for requirement in project["dependencies"]} == {
-        "click",
-        "connected-components-3d",
-        "edt",
-        "numpy",
-        "pydicom",
-        "safetensors",
-        "scipy",
-        "simpleitk",
-        "torch",
-        "vtk",
-    }
+    assert outside == []
 
 
 def test_every_command_that_is_announced_exists(project: dict[str, Any]) -> None:

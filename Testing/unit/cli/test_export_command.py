@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -244,10 +243,8 @@ def test_a_signal_ends_an_export_and_leaves_nothing(tmp_path: Path, repository: 
     for line in process.stderr:
         if line.startswith("export"):
             break
-    begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(timeout=30) == 130
-    assert time.monotonic() - begin < 6.0
     assert entries(tmp_path) == ["in"]
     process.stderr.close()

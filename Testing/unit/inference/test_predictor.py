@@ -115,7 +115,7 @@ def test_logits_are_found_in_a_named_output(logits: np.ndarray) -> None:
             return Named(super().forward(x), x)
 
     where = np.ones(logits.shape[1:], bool)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         a_predictor(Wrapped()).predict(logits, where), a_predictor(Sign()).predict(logits, where)
     )
 
