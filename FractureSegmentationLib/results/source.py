@@ -12,9 +12,8 @@ from FractureSegmentationLib.io.image_file import ImageFile, kind_of, read_image
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk, merged_layers
 from FractureSegmentationLib.results.layers import LayeredLabels, one_layer
 from FractureSegmentationLib.results.naming import label_segments
-from FractureSegmentationLib.results.report import read_report
-from FractureSegmentationLib.results.reported import Reported, reported_labels
-from FractureSegmentationLib.results.seg_nrrd_reader import names_segments, segmentation_of_image
+from FractureSegmentationLib.results.report import Reported, read_report, reported_labels
+from FractureSegmentationLib.results.seg_nrrd import names_segments, segmentation_of_image
 
 NO_NUMBERING = "none"
 """The word for labels that stand for no bones."""

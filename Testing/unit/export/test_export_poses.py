@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from FractureSegmentationLib.anatomy.naming import Segment
-from FractureSegmentationLib.export.label_image import in_one_layer, write_label_table
-from FractureSegmentationLib.export.model import posed_models
+from FractureSegmentationLib.export.formats import in_one_layer, write_label_table
 from FractureSegmentationLib.export.poses import move_labels
+from FractureSegmentationLib.export.surfaces import posed_models
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.export.plan import moving_poses
+from FractureSegmentationLib.export.poses import moving_poses
 
 
 def test_a_fragment_that_is_not_there_is_named_with_those_that_are() -> None:

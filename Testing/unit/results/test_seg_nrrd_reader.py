@@ -13,11 +13,12 @@ from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.image_file import read_image_file
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
-from FractureSegmentationLib.results.seg_nrrd import write_layered_seg_nrrd, write_seg_nrrd
-from FractureSegmentationLib.results.seg_nrrd_reader import (
+from FractureSegmentationLib.results.seg_nrrd import (
     SegmentationFile,
     names_segments,
     segmentation_of_image,
+    write_layered_seg_nrrd,
+    write_seg_nrrd,
 )
 from FractureSegmentationLib.volume import LabelVolume
 
