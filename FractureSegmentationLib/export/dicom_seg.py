@@ -1,7 +1,8 @@
 """DICOM SEG: fragments as an object of the patient's own study, for PACS and DICOM viewers.
 
 It is written with highdicom, an optional package. Unlike everything else that is written here, it
-carries the patient's identity: an object without it would belong to nobody.
+carries the patient's identity: an object without it would belong to nobody. What a segment is comes
+from its terminology tag, as coded concepts of DICOM.
 """
 
 from __future__ import annotations

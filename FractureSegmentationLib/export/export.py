@@ -1,4 +1,4 @@
-"""`fracseg export` on one screen: read, move by the plan, write in the format asked for."""
+"""`fracseg export` on one screen: read, move by the plan, write in the requested format."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def export_segmentation(request: ExportRequest, progress: Progress | None = None
         for warning in source.warnings:
             progress.warn(warning)
         moving = moving_poses(poses, [one.segment.id for one in source.labels.segments])
-        _tell_empty(source.labels, progress)
+        _report_empty(source.labels, progress)
         progress.enter("export", 0.2, 1.0)
         job = Job(
             source=source,
@@ -187,7 +187,7 @@ def _check_dicom(request: ExportRequest) -> None:
         )
 
 
-def _tell_empty(labels: LayeredLabels, progress: Progress) -> None:
+def _report_empty(labels: LayeredLabels, progress: Progress) -> None:
     """Say which segments have no voxels, and refuse if none has any."""
     filled = labels.filled()
     if not filled:

@@ -1,7 +1,8 @@
 """The formats: which files each one makes of a segmentation.
 
 STL and PLY know one object per file, so every fragment gets a file. OBJ and glTF hold many objects,
-and programs open one of their files at a time, so all fragments share one.
+and programs open one of their files at a time, so all fragments share one. A label image comes with
+a table that names its labels.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Job:
         source: the segmentation.
         poses: (4, 4) in LPS, mm by id of the segments that move.
         folder: exists and is empty.
-        progress: told how far it is and what the user should know.
+        progress: receives progress and warnings.
         ct: DICOM folder or file that the segmentation was made from; only DICOM SEG has one.
         series: number or UID of the series there that is meant; None chooses it.
     """

@@ -1,4 +1,4 @@
-"""Label maps after a plan: moved fragments, resampled on the grid they were on."""
+"""Which fragments a plan moves, and the label maps after it, resampled on the grid they were on."""
 
 from __future__ import annotations
 

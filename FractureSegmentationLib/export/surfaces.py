@@ -1,4 +1,8 @@
-"""Surfaces with the names and colours under which they are written."""
+"""Fragments as surfaces with names and colours, and the formats OBJ and PLY.
+
+OBJ holds all fragments in one file, an object and a material each; PLY holds one, coloured at its
+points.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +66,7 @@ def posed_models(
     Args:
         labels: the segmentation.
         poses: (4, 4) in LPS, mm by segment id; a segment without one stays where it is.
-        progress: told after every surface.
+        progress: receives progress after every surface.
 
     Raises:
         RunCancelledError: the caller asked to stop.
@@ -72,8 +76,8 @@ def posed_models(
     surfaces: dict[tuple[int, int], Surface] = {}
     for index, layer in enumerate(labels.layers):
         values = [one.segment.label_value for one in filled if one.layer == index]
-        found = fragment_surfaces(layer, values, progress) if values else {}
-        surfaces.update({(index, value): surface for value, surface in found.items()})
+        made = fragment_surfaces(layer, values, progress) if values else {}
+        surfaces.update({(index, value): surface for value, surface in made.items()})
     models = []
     for one in filled:
         surface, pose = surfaces[one.layer, one.segment.label_value], poses.get(one.segment.id)

@@ -1,4 +1,4 @@
-"""Segments that may overlap: label maps on one grid, and which segment lies in which of them."""
+"""Segments that may overlap, as label maps on one grid, and whether a person has accepted them."""
 
 from __future__ import annotations
 

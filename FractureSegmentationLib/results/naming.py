@@ -108,7 +108,7 @@ def _fragment(
     label: int, bone: Bone, index: int, said: Reported, *, is_only: bool, is_ours: bool
 ) -> Segment:
     numbering = Numbering(
-        name="as found", first_labels=((bone.slug, label - index + 1),), capacity=index
+        name="as labelled", first_labels=((bone.slug, label - index + 1),), capacity=index
     )
     segment = fragment_segment(
         bone,

@@ -1,4 +1,4 @@
-"""`report.json`: what a result folder says of itself, for people and programs."""
+"""`report.json`: written for people and programs, read for the labels of a result."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from FractureSegmentationLib.io.json_object import read_json_object
 
 SCHEMA = f"{SCHEMA_PREFIX}-report/1"
 """Raised when a key changes its meaning or goes; new keys do not raise it."""
+
 DISCLAIMER = "Not for diagnosis. Review every fragment."
 
 

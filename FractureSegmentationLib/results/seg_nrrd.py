@@ -1,4 +1,4 @@
-"""Segmentation files of 3D Slicer (`.seg.nrrd`): named and coloured segments in shared layers.
+"""Segmentation files of 3D Slicer (`.seg.nrrd`), read and written: segments in shared layers.
 
 The header's keys are those of Slicer's own storage node. Slicer gives every segment of a layer the
 extent of the layer's first one, so all of them carry the extent of the whole grid. Segments that
@@ -84,10 +84,10 @@ def write_layered_seg_nrrd(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentationFile:
-    """What the file holds.
+    """What a segmentation file holds.
 
     Attributes:
-        labels: on the grid of the CT, where the file tells it.
+        labels: on the grid of the CT, where the file names it.
         warnings: what was left out, one sentence each.
     """
 
@@ -210,13 +210,13 @@ def _one_line(text: str) -> str:
 
 def _entries(image: sitk.Image) -> dict[int, dict[str, str]]:
     """Header entries by segment."""
-    found: dict[int, dict[str, str]] = {}
+    entries: dict[int, dict[str, str]] = {}
     for key in image.GetMetaDataKeys():
         match = _KEY.fullmatch(key)
         if match:
-            fields = found.setdefault(int(match["index"]), {})
+            fields = entries.setdefault(int(match["index"]), {})
             fields[match["name"]] = _readable(image.GetMetaData(key))
-    return {index: fields for index, fields in found.items() if fields.keys() & {"ID", "Name"}}
+    return {index: fields for index, fields in entries.items() if fields.keys() & {"ID", "Name"}}
 
 
 def _split(image: sitk.Image) -> list[sitk.Image]:

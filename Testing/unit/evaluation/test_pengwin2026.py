@@ -176,14 +176,14 @@ def test_true_fragments_under_500_mm3_are_dropped() -> None:
 
 def test_components_under_one_cubic_centimetre_are_pruned_on_both_sides() -> None:
     """Label 1 is 100 and, apart, 60 voxels; label 2 is 99 voxels: 100 voxels of label 1 stay."""
-    crumbs = a_row((1, 100), (0, 5), (1, 60), (0, 5), (2, 99), (0, 50))
+    small_fragments = a_row((1, 100), (0, 5), (1, 60), (0, 5), (2, 99), (0, 50))
 
-    labels, dropped = without_small_components(crumbs, 100)
+    labels, dropped = without_small_components(small_fragments, 100)
 
     assert dropped == 2
     assert labels[0, 0].nonzero()[0].tolist() == list(range(100))
     whole = a_row((1, 100), (0, 219))
-    for prediction, truth in ((crumbs, whole), (whole, crumbs)):
+    for prediction, truth in ((small_fragments, whole), (whole, small_fragments)):
         figures = score(prediction, truth)
         assert figures.values["fracture_dice"] == figures.values["precision"] == 1.0
         assert any(note.endswith("pruned: 2.") for note in figures.notes)

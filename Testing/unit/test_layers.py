@@ -1,6 +1,6 @@
-"""The import law: arrows between modules run one way, heavy packages stay behind their doors.
+"""The library is layered, and heavy dependencies are imported only where they are allowed.
 
-The law is read from the source with `ast`, imports inside functions included. A new top-level
+The imports are read from the source with `ast`, those inside functions included. A new top-level
 module of the library enters `LAYERS`; nothing else needs an entry.
 """
 
@@ -17,7 +17,7 @@ import pytest
 LIBRARY = "FractureSegmentationLib"
 TRAINING = "fracseg_training"
 
-# Ground floor first. A module imports from its own floor and the floors below it.
+# Lowest first. A module imports from its own layer and from those below it.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
     frozenset({"progress", "protocol", "anatomy", "geometry"}),
@@ -31,10 +31,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"batch"}),
     frozenset({"cli"}),
 )
-FLOOR_OF = {part: floor for floor, parts in enumerate(LAYERS) for part in parts}
+LAYER_OF = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 
 # Package: the parts of the library that may import it. Every other third-party package is free.
-DOORS = {
+ALLOWED_IN = {
     "torch": frozenset({"networks", "inference"}),
     "vtk": frozenset({"mesh", "preview", "mrml"}),
     "vtkmodules": frozenset({"mesh", "preview", "mrml"}),
@@ -57,7 +57,7 @@ DECLARED = frozenset(
         "pydicom",
         "safetensors",
         "scipy",
-        *DOORS,
+        *ALLOWED_IN,
     }
 )
 
@@ -124,14 +124,14 @@ def part_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def door_of(module: str) -> str:
+def prefix_of(module: str) -> str:
     """Like `part_of`; mesh_smoothing.py or preview_raster.py belong to mesh and preview."""
     return part_of(module).partition("_")[0]
 
 
-def floor_of(module: str) -> int:
+def layer_of(module: str) -> int:
     part = part_of(module)
-    return FLOOR_OF[part] if part in FLOOR_OF else FLOOR_OF[door_of(module)]
+    return LAYER_OF[part] if part in LAYER_OF else LAYER_OF[prefix_of(module)]
 
 
 def upward_arrows(arrows: Iterable[Import]) -> list[str]:
@@ -139,7 +139,7 @@ def upward_arrows(arrows: Iterable[Import]) -> list[str]:
     return [
         f"{a.source} imports {a.target}"
         for a in inside
-        if part_of(a.source) and part_of(a.target) and floor_of(a.target) > floor_of(a.source)
+        if part_of(a.source) and part_of(a.target) and layer_of(a.target) > layer_of(a.source)
     ]
 
 
@@ -165,13 +165,13 @@ def circle(arrows: Iterable[Import]) -> list[str]:
     return next((found for module in sorted(graph) if (found := visit(module, []))), [])
 
 
-def broken_doors(arrows: Iterable[Import]) -> list[str]:
+def misplaced_imports(arrows: Iterable[Import]) -> list[str]:
     return [
         f"{arrow.source} imports {package}"
         for arrow in arrows
         if arrow.source.startswith(LIBRARY) and not arrow.is_for_types_only
         for package in [arrow.target.split(".")[0]]
-        if package in DOORS and door_of(arrow.source) not in DOORS[package]
+        if package in ALLOWED_IN and prefix_of(arrow.source) not in ALLOWED_IN[package]
     ]
 
 
@@ -180,15 +180,15 @@ def arrows(repository: Path) -> list[Import]:
     return all_imports(repository, LIBRARY, TRAINING)
 
 
-def test_every_part_of_the_library_has_a_floor(repository: Path) -> None:
+def test_every_part_of_the_library_has_a_layer(repository: Path) -> None:
     modules = [name for name in modules_of(repository, LIBRARY) if part_of(name)]
 
-    homeless = {name for name in modules if not {part_of(name), door_of(name)} & FLOOR_OF.keys()}
+    homeless = {name for name in modules if not {part_of(name), prefix_of(name)} & LAYER_OF.keys()}
 
     assert not homeless
 
 
-def test_nothing_in_the_library_imports_from_a_higher_floor(arrows: list[Import]) -> None:
+def test_nothing_in_the_library_imports_from_a_higher_layer(arrows: list[Import]) -> None:
     assert upward_arrows(arrows) == []
 
 
@@ -196,8 +196,8 @@ def test_no_module_imports_itself_in_a_circle(arrows: list[Import]) -> None:
     assert circle(arrows) == []
 
 
-def test_heavy_packages_stay_behind_their_doors(arrows: list[Import]) -> None:
-    assert broken_doors(arrows) == []
+def test_heavy_dependencies_are_imported_only_where_allowed(arrows: list[Import]) -> None:
+    assert misplaced_imports(arrows) == []
 
 
 def test_the_library_never_imports_the_training_package(arrows: list[Import]) -> None:
@@ -222,7 +222,7 @@ def test_the_library_imports_only_what_it_declares(arrows: list[Import]) -> None
     assert not undeclared
 
 
-# The law itself, on trees that break it.
+# The checks themselves, on trees that break the rules.
 
 
 def tree_of(root: Path, **files: str) -> list[Import]:
@@ -247,7 +247,7 @@ def test_a_relative_arrow_upward_is_found(tmp_path: Path) -> None:
     assert upward_arrows(arrows) == [f"{LIBRARY}.io.sitk imports {LIBRARY}.pipeline"]
 
 
-def test_an_arrow_downward_is_lawful(tmp_path: Path) -> None:
+def test_an_arrow_downward_is_allowed(tmp_path: Path) -> None:
     arrows = tree_of(tmp_path, pipeline=f"from {LIBRARY}.io import sitk\n", io__sitk="")
 
     assert upward_arrows(arrows) == []
@@ -264,7 +264,7 @@ def test_a_circle_of_three_is_found(tmp_path: Path) -> None:
     assert circle(arrows) == [f"{LIBRARY}.io.{module}" for module in "abca"]
 
 
-def test_torch_outside_its_door_is_found_unless_only_types_need_it(tmp_path: Path) -> None:
+def test_torch_in_another_part_is_found_unless_only_types_need_it(tmp_path: Path) -> None:
     arrows = tree_of(
         tmp_path,
         evaluation__overlap="import torch.nn as nn\n",
@@ -272,4 +272,4 @@ def test_torch_outside_its_door_is_found_unless_only_types_need_it(tmp_path: Pat
         methods__one="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\n",
     )
 
-    assert broken_doors(arrows) == [f"{LIBRARY}.evaluation.overlap imports torch"]
+    assert misplaced_imports(arrows) == [f"{LIBRARY}.evaluation.overlap imports torch"]
