@@ -1,4 +1,8 @@
-"""`fracseg export` on one screen: read, move by the plan, write in the requested format."""
+"""`fracseg export` on one screen: read, move by the plan, write in the requested format.
+
+The folder is there whole or not at all. An export may replace an export, never a result: that one
+holds more than can be made from it again.
+"""
 
 from __future__ import annotations
 

@@ -157,12 +157,12 @@ def circle(arrows: Iterable[Import]) -> list[str]:
         if module in finished:
             return []
         for target in sorted(graph.get(module, ())):
-            if found := visit(target, [*path, module]):
-                return found
+            if result := visit(target, [*path, module]):
+                return result
         finished.add(module)
         return []
 
-    return next((found for module in sorted(graph) if (found := visit(module, []))), [])
+    return next((result for module in sorted(graph) if (result := visit(module, []))), [])
 
 
 def misplaced_imports(arrows: Iterable[Import]) -> list[str]:
@@ -201,9 +201,9 @@ def test_heavy_dependencies_are_imported_only_where_allowed(arrows: list[Import]
 
 
 def test_the_library_never_imports_the_training_package(arrows: list[Import]) -> None:
-    found = [a for a in arrows if a.source.startswith(LIBRARY) and a.target.startswith(TRAINING)]
+    result = [a for a in arrows if a.source.startswith(LIBRARY) and a.target.startswith(TRAINING)]
 
-    assert found == []
+    assert result == []
 
 
 def test_the_library_imports_only_what_it_declares(arrows: list[Import]) -> None:

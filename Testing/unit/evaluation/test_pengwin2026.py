@@ -76,7 +76,7 @@ def test_a_perfect_prediction_has_perfect_figures() -> None:
 def test_a_merge_hurts_all_but_precision() -> None:
     """Truth 1 at 0..199 and 2 at 200..299, one prediction over both.
 
-    IoU 200/300 and 100/300: one of two is found. Dice 400/500 and 200/400. Within 20 mm of the
+    IoU 200/300 and 100/300: one of two is detected. Dice 400/500 and 200/400. Within 20 mm of the
     fracture lie 4 voxels of each: Dice 2 * 4 / (4 + 8) both times. Distances of fragment 1: the 300
     predicted voxels are 0 (200 times), 5, 10 .. 500 mm away; rank 284.05 is 425 + 0.05 * 5, the sum
     25,250 over 500 points. Fragment 2: 0 (100 times), 5 .. 1000; rank 284.05 is 925.25, the sum
@@ -236,7 +236,7 @@ def test_case_figures_pool_the_fragments_of_all_bones() -> None:
 
 
 def test_the_femora_are_one_anatomy_even_where_labels_tell_them_apart() -> None:
-    """A left femur predicted as right one is found here; the tibia is no bone of the challenge."""
+    """A left femur predicted as right one counts as detected; the tibia is not scored."""
     figures = score(a_row((201, 200), (251, 100)), a_row((151, 200), (0, 100)), numbering=FRACSEG)
 
     assert [bone.bone for bone in figures.bones] == ["left_femur+right_femur"]
