@@ -10,7 +10,6 @@ import vtk
 
 from FractureSegmentationLib.editing.fragments import ReviewStatus
 from FractureSegmentationLib.errors import FracSegError, InputError
-from FractureSegmentationLib.mrml.contact import put_contact
 from FractureSegmentationLib.mrml.correct import (
     assign,
     merge,
@@ -19,12 +18,18 @@ from FractureSegmentationLib.mrml.correct import (
     split_by_curve,
     split_by_plane,
 )
-from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.history import SegmentationHistory
-from FractureSegmentationLib.mrml.reconcile import adopt, reconcile, strangers_of
-from FractureSegmentationLib.mrml.segmentation import fragments_of, segment_id_of, set_review
-from FractureSegmentationLib.mrml.surfaces import has_surfaces, show_surfaces
-from FractureSegmentationLib.mrml.volume import volume_of
+from FractureSegmentationLib.mrml.result import put_contact
+from FractureSegmentationLib.mrml.segmentation import (
+    adopt,
+    fragments_of,
+    reconcile,
+    segment_id_of,
+    set_review,
+    strangers_of,
+)
+from FractureSegmentationLib.mrml.segments import has_surfaces, show_surfaces
+from FractureSegmentationLib.mrml.volume import volume_of, voxels_of
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume
 from Testing.mrml.foreign_tools import Brush, Clicks, voxels
