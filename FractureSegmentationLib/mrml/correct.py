@@ -1,4 +1,4 @@
-"""The buttons of the panel: one call each, undoable, without Qt.
+"""The buttons of the panel: one call each, undoable, without Qt; and where to look first.
 
 Points and directions are those of the scene's world (RAS, mm). A call that fails changes nothing
 and leaves no step in the history.
@@ -188,19 +188,6 @@ def evidence_of(node: SegmentationNode) -> CutEvidence:
     )
 
 
-def _done(node: SegmentationNode, edit: Edit, history: UndoHistory) -> Edit:
-    history.save_state()
-    apply_edit(node, edit)
-    return edit
-
-
-def _voxel_of(fragments: Fragments, label: int, point: PointLps) -> PointLps:
-    """The centre of the voxel of a fragment that a point means."""
-    (voxel,) = fragment_voxels(fragments, label, [point])
-    x, y, z = (float(v) for v in fragments.labels.geometry.to_lps(np.array(voxel, float)))
-    return (x, y, z)
-
-
 def places_of(node: SegmentationNode) -> tuple[SuspiciousPlace, ...]:
     """Low-confidence interfaces and possible unseparated fractures, the most doubtful first.
 
@@ -227,6 +214,19 @@ def places_of(node: SegmentationNode) -> tuple[SuspiciousPlace, ...]:
         *suspicious_places(_only(state, anew), contact),
     )
     return tuple(sorted(found, key=lambda place: -place.doubt_mm2))
+
+
+def _done(node: SegmentationNode, edit: Edit, history: UndoHistory) -> Edit:
+    history.save_state()
+    apply_edit(node, edit)
+    return edit
+
+
+def _voxel_of(fragments: Fragments, label: int, point: PointLps) -> PointLps:
+    """The centre of the voxel of a fragment that a point means."""
+    (voxel,) = fragment_voxels(fragments, label, [point])
+    x, y, z = (float(v) for v in fragments.labels.geometry.to_lps(np.array(voxel, float)))
+    return (x, y, z)
 
 
 def _only(state: State, records: Iterable[FragmentRecord]) -> Fragments:

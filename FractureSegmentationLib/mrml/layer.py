@@ -1,7 +1,9 @@
-"""The voxels of fragments in the layers of a segmentation.
+"""The voxels of fragments in the layers of a segmentation, and the CT and grid they belong to.
 
 Our own segments share one 16-bit layer whose values are their labels. Effects of the Segment
-Editor may move segments into layers of their own and give them other values there.
+Editor may move segments into layers of their own and give them other values there; `gather` brings
+them back into one. The grid is that of the CT, whose transform and subject hierarchy folder the
+segmentation shares.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ from FractureSegmentationLib.mrml.volume import (
 )
 from FractureSegmentationLib.types import Box, MaskArray, Shape
 from FractureSegmentationLib.voxels.boxes import union_box
+
+Labels = npt.NDArray[np.uint16]
+_MOST_VALUES = 1 << 16
+_FIRST_VOXEL: Box = (slice(0, 1), slice(0, 1), slice(0, 1))
 
 
 def ct_of(node: SegmentationNode) -> VolumeNode | None:
@@ -94,33 +100,6 @@ def name_grid(node: SegmentationNode, geometry: Geometry) -> None:
     """Make a grid the reference geometry of a segmentation, for effects and for files."""
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     node.GetSegmentation().SetConversionParameter(name, serialized(geometry))
-
-
-def _named_grid(node: SegmentationNode) -> Geometry | None:
-    segmentation = node.GetSegmentation()
-    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-    text = segmentation.GetConversionParameter(name)
-    grid = slicer.vtkOrientedImageData()
-    deserialize = slicer.vtkSegmentationConverter.DeserializeImageGeometry
-    try:
-        if text and deserialize(text, grid, False) and not grid.IsEmpty():
-            return geometry_of_image(grid)
-        for segment_id in segmentation.GetSegmentIDs():
-            image = segmentation.GetSegment(segment_id).GetRepresentation(LABELMAP)
-            if image is not None and not image.IsEmpty():
-                return geometry_of_image(image)
-    except ValueError as error:
-        raise InputError(
-            "The axes of the segmentation are not at right angles.",
-            "Segment the CT again without a transform that shears it.",
-        ) from error
-    return None
-
-
-Labels = npt.NDArray[np.uint16]
-
-_MOST_VALUES = 1 << 16
-_FIRST_VOXEL: Box = (slice(0, 1), slice(0, 1), slice(0, 1))
 
 
 def read_labels(
@@ -231,6 +210,55 @@ def without_values(image: OrientedImage, gone: set[int]) -> OrientedImage:
     return kept
 
 
+def gather(node: SegmentationNode, box: Box | None = None) -> OrientedImage:
+    """Put all fragments into one layer whose values are their labels.
+
+    Segments that are no fragments keep their voxels, in layers without fragments. Where fragments
+    overlapped, each voxel belongs to one of them afterwards, as `fragments_of` says.
+
+    Args:
+        node: the segmentation.
+        box: a part of the grid that the layer has to hold too.
+
+    Returns:
+        The layer.
+    """
+    geometry, ids = grid_of(node), fragment_ids(node)
+    labels, held = read_labels(node, ids, geometry)
+    image = shared_layer(labels, geometry, [held, box] if box else [held])
+    segmentation = node.GetSegmentation()
+    was_overlapping = int(np.count_nonzero(labels[held])) != _voxels_in_layers(node, ids)
+    with surfaces_kept(node, ids.values() if was_overlapping else ()):
+        _free_others(node, set(ids.values()))
+        for label, segment_id in ids.items():
+            segment = segmentation.GetSegment(segment_id)
+            segment.SetLabelValue(label)
+            segment.AddRepresentation(LABELMAP, image)
+        image.Modified()
+    return image
+
+
+def _named_grid(node: SegmentationNode) -> Geometry | None:
+    segmentation = node.GetSegmentation()
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    text = segmentation.GetConversionParameter(name)
+    grid = slicer.vtkOrientedImageData()
+    deserialize = slicer.vtkSegmentationConverter.DeserializeImageGeometry
+    try:
+        if text and deserialize(text, grid, False) and not grid.IsEmpty():
+            return geometry_of_image(grid)
+        for segment_id in segmentation.GetSegmentIDs():
+            image = segmentation.GetSegment(segment_id).GetRepresentation(LABELMAP)
+            if image is not None and not image.IsEmpty():
+                return geometry_of_image(image)
+    except ValueError as error:
+        raise InputError(
+            "The axes of the segmentation are not at right angles.",
+            "Segment the CT again without a transform that shears it.",
+        ) from error
+    return None
+
+
 def _layers(node: SegmentationNode) -> Iterator[tuple[OrientedImage, dict[str, int]]]:
     """Every layer with the value of each of its segments by id, the one changed last at the end."""
     segmentation = node.GetSegmentation()
@@ -292,34 +320,6 @@ def _holds(start: tuple[int, int, int], shape: tuple[int, ...] | Shape, box: Box
         first <= side.start and side.stop <= first + size
         for first, size, side in zip(start, shape, box, strict=True)
     )
-
-
-def gather(node: SegmentationNode, box: Box | None = None) -> OrientedImage:
-    """Put all fragments into one layer whose values are their labels.
-
-    Segments that are no fragments keep their voxels, in layers without fragments. Where fragments
-    overlapped, each voxel belongs to one of them afterwards, as `fragments_of` says.
-
-    Args:
-        node: the segmentation.
-        box: a part of the grid that the layer has to hold too.
-
-    Returns:
-        The layer.
-    """
-    geometry, ids = grid_of(node), fragment_ids(node)
-    labels, held = read_labels(node, ids, geometry)
-    image = shared_layer(labels, geometry, [held, box] if box else [held])
-    segmentation = node.GetSegmentation()
-    was_overlapping = int(np.count_nonzero(labels[held])) != _voxels_in_layers(node, ids)
-    with surfaces_kept(node, ids.values() if was_overlapping else ()):
-        _free_others(node, set(ids.values()))
-        for label, segment_id in ids.items():
-            segment = segmentation.GetSegment(segment_id)
-            segment.SetLabelValue(label)
-            segment.AddRepresentation(LABELMAP, image)
-        image.Modified()
-    return image
 
 
 def _voxels_in_layers(node: SegmentationNode, ids: dict[int, str]) -> int:

@@ -1,4 +1,8 @@
-"""Names for the foreign objects that travel through this package; Slicer ships no types."""
+"""The scene's objects: names for their types, and what is kept of fragments in them.
+
+Slicer ships no types, so each alias names its VTK class. Fragments are described by tags of their
+segments and by attributes of the segmentation node.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,9 @@ OrientedImage: TypeAlias = Any
 """vtkOrientedImageData."""
 Matrix: TypeAlias = Any
 """vtkMatrix4x4."""
-
-
 LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
 """Names of the two representations, as Slicer writes them into files."""
-
 LABEL = "FracSeg.Label"
 BONE = "FracSeg.Bone"
 INDEX = "FracSeg.Index"
@@ -42,7 +43,6 @@ STATUS = "Segmentation.Status"
 TERMINOLOGY = "TerminologyEntry"
 ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 COMPLETED, NOT_STARTED = "completed", "notstarted"
-
 RETIRED = "FracSeg.Retired"
 LOADED = "FracSeg.Loaded"
 """Checksum by label of what was loaded."""

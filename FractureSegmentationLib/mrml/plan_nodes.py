@@ -1,7 +1,8 @@
 """The nodes of a plan: per fragment a transform with handles, and a model of its surface under it.
 
-The segmentation refers to them, and each says whose it is. So a plan is found again in a saved
-scene, and nodes that a user deletes are simply made anew.
+The segmentation refers to them, and each says whose it is. So a plan is recognized in a saved
+scene, and nodes that a user deletes are simply made anew. The nodes follow their fragments when
+these change their segments. The mirrored other side is a further model, to compare the plan with.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ ModelNode: TypeAlias = Any
 """vtkMRMLModelNode."""
 DisplayNode: TypeAlias = Any
 """vtkMRMLTransformDisplayNode or vtkMRMLModelDisplayNode."""
-
 TRANSFORM_ROLE = "FracSeg.Plan"
 MODEL_ROLE = "FracSeg.PlanModel"
 TEMPLATE_ROLE = "FracSeg.Mirrored"
@@ -47,8 +47,19 @@ VOXELS = "FracSeg.PlanVoxels"
 CENTROID = "FracSeg.PlanCentroid"
 FOLDER = "FracSeg.PlanFolder"
 FOLDER_NAME = "Reduction plan"
-
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+BONE = "FracSeg.MirroredOver"
+RESIDUAL_MM = "FracSeg.MirroredResidualMm"
+_COLOR = (0.95, 0.95, 0.85)
+_OPACITY = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShownTemplate:
+    """A template and the model that shows it."""
+
+    template: MirrorTemplate
+    model: ModelNode
 
 
 def referenced(node: SegmentationNode, role: str) -> Iterator[Any]:
@@ -178,21 +189,6 @@ def all_nodes(node: SegmentationNode) -> list[TransformableNode]:
     return [one for role in roles for one in referenced(node, role)]
 
 
-def _folders(hierarchy: Any, nodes: Iterable[TransformableNode]) -> set[int]:
-    """The folders of plans that nodes lie in."""
-    items = [hierarchy.GetItemByDataNode(one) for one in nodes]
-    parents = {hierarchy.GetItemParent(item) for item in items if item}
-    return {one for one in parents if one and hierarchy.HasItemAttribute(one, FOLDER)}
-
-
-def _new_folder(hierarchy: Any, node: SegmentationNode) -> int:
-    item = hierarchy.GetItemByDataNode(node)
-    parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
-    folder = int(hierarchy.CreateFolderItem(parent, FOLDER_NAME))
-    hierarchy.SetItemAttribute(folder, FOLDER, "1")
-    return folder
-
-
 def follow_fragments(node: SegmentationNode, state: State) -> None:
     """Give transforms and models the segments that their fragments have now.
 
@@ -241,21 +237,6 @@ def forget_other_fragments(node: SegmentationNode, state: State) -> None:
         remove_nodes(node, strange)
 
 
-BONE = "FracSeg.MirroredOver"
-RESIDUAL_MM = "FracSeg.MirroredResidualMm"
-
-_COLOR = (0.95, 0.95, 0.85)
-_OPACITY = 0.4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShownTemplate:
-    """A template and the model that shows it."""
-
-    template: MirrorTemplate
-    model: ModelNode
-
-
 def show_mirrored_side(
     node: SegmentationNode, bone_slug: str, anchor_id: str | None = None
 ) -> ShownTemplate:
@@ -288,6 +269,21 @@ def show_mirrored_side(
     fill_model(model, surface)
     put_into_folder(node, [model])
     return ShownTemplate(template=template, model=model)
+
+
+def _folders(hierarchy: Any, nodes: Iterable[TransformableNode]) -> set[int]:
+    """The folders of plans that nodes lie in."""
+    items = [hierarchy.GetItemByDataNode(one) for one in nodes]
+    parents = {hierarchy.GetItemParent(item) for item in items if item}
+    return {one for one in parents if one and hierarchy.HasItemAttribute(one, FOLDER)}
+
+
+def _new_folder(hierarchy: Any, node: SegmentationNode) -> int:
+    item = hierarchy.GetItemByDataNode(node)
+    parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
+    folder = int(hierarchy.CreateFolderItem(parent, FOLDER_NAME))
+    hierarchy.SetItemAttribute(folder, FOLDER, "1")
+    return folder
 
 
 def _model_for(node: SegmentationNode, bone_slug: str) -> ModelNode:

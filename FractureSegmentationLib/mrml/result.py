@@ -1,4 +1,8 @@
-"""Result folders into the scene: those of the child process, and any made on the command line."""
+"""Result folders into the scene: those of the child process, and any made on the command line.
+
+The scene keeps the fragments in the project's own numbering, part of the report, and the contact
+map as a hidden volume that the segmentation references.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,21 @@ from FractureSegmentationLib.volume import LabelVolume, Volume
 from FractureSegmentationLib.voxels.orient import canonical_order
 
 NODE_NAME = "Bone fragments"
+_KEPT = (
+    "schema",
+    "notice",
+    "numbering",
+    "software",
+    "method",
+    "weights",
+    "device",
+    "precision",
+    "bones",
+    "warnings",
+)
+"""Nothing of the input: a scene is passed on, and not even a hash should tell whose it is."""
+_INDEX_KEYS = {"label": "index", "into_label": "into_index"}
+CONTACT_NAME = "Contact probability"
 
 
 @dataclass(frozen=True)
@@ -162,53 +181,6 @@ def is_edited(node: SegmentationNode) -> bool:
     return is_reviewed or has_others or not state.is_as_loaded
 
 
-def _read_contact(path: Path) -> Volume:
-    return volume_from_sitk(read_image_file(path).image)
-
-
-def _our_numbers(source: Source) -> tuple[Any, dict[int, Segment]]:
-    """What the result's label values become, and its segments by what they become."""
-    table = np.zeros(1 << 16, np.uint16)
-    segments = {}
-    for one in source.labels.segments:
-        label = our_label(one.segment)
-        table[one.segment.label_value] = label
-        segments[label] = one.segment
-    return table, segments
-
-
-def _on_grid(labels: LabelVolume, grid: Geometry | None) -> LabelVolume:
-    """The labels on the CT's own grid, whose axes may be swapped or reversed against theirs."""
-    if grid is None:
-        return labels
-    if labels.geometry.is_close_to(grid):
-        return LabelVolume(voxels=labels.voxels, geometry=grid)
-    canonical = canonical_order(labels.geometry).volume(labels)
-    order = canonical_order(grid)
-    if not canonical.geometry.is_close_to(order.geometry(grid)):
-        raise InputError(
-            "The result belongs to another CT than the one that is chosen.",
-            "Choose the CT that it was made from, or none to show the result alone.",
-        )
-    return LabelVolume(voxels=np.ascontiguousarray(order.undo(canonical.voxels)), geometry=grid)
-
-
-_KEPT = (
-    "schema",
-    "notice",
-    "numbering",
-    "software",
-    "method",
-    "weights",
-    "device",
-    "precision",
-    "bones",
-    "warnings",
-)
-"""Nothing of the input: a scene is passed on, and not even a hash should tell whose it is."""
-_INDEX_KEYS = {"label": "index", "into_label": "into_index"}
-
-
 def kept_in_scene(report: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a report that a saved scene may hold."""
     return {key: report[key] for key in _KEPT if key in report}
@@ -248,22 +220,6 @@ def with_our_labels(report: Mapping[str, Any], numbering: Numbering) -> dict[str
     return {**report, "numbering": FRACSEG.name, "bones": bones}
 
 
-def _relabelled(value: Any, slug: str) -> Any:
-    """Entries of one bone with labels worked out from their indices."""
-    if isinstance(value, list):
-        return [_relabelled(one, slug) for one in value]
-    if not isinstance(value, dict):
-        return value
-    changed = {key: _relabelled(one, slug) for key, one in value.items()}
-    for label_key, index_key in _INDEX_KEYS.items():
-        if label_key in value and isinstance(value.get(index_key), int):
-            changed[label_key] = FRACSEG.label_of(bone_named(slug), value[index_key])
-    return changed
-
-
-CONTACT_NAME = "Contact probability"
-
-
 def contact_of(segmentation_node: SegmentationNode) -> Volume | None:
     """Contact probability, 0 to 255, in the coordinates of the CT; None where there is no map."""
     node = segmentation_node.GetNodeReference(CONTACT_ROLE)
@@ -301,3 +257,47 @@ def put_contact(segmentation_node: SegmentationNode, contact: Volume | None) -> 
         segmentation_node.SetNodeReferenceID(CONTACT_ROLE, node.GetID())
     fill_volume(node, contact.with_voxels(contact.voxels.astype(np.uint8)))
     put_beside(node, segmentation_node)
+
+
+def _read_contact(path: Path) -> Volume:
+    return volume_from_sitk(read_image_file(path).image)
+
+
+def _our_numbers(source: Source) -> tuple[Any, dict[int, Segment]]:
+    """What the result's label values become, and its segments by what they become."""
+    table = np.zeros(1 << 16, np.uint16)
+    segments = {}
+    for one in source.labels.segments:
+        label = our_label(one.segment)
+        table[one.segment.label_value] = label
+        segments[label] = one.segment
+    return table, segments
+
+
+def _on_grid(labels: LabelVolume, grid: Geometry | None) -> LabelVolume:
+    """The labels on the CT's own grid, whose axes may be swapped or reversed against theirs."""
+    if grid is None:
+        return labels
+    if labels.geometry.is_close_to(grid):
+        return LabelVolume(voxels=labels.voxels, geometry=grid)
+    canonical = canonical_order(labels.geometry).volume(labels)
+    order = canonical_order(grid)
+    if not canonical.geometry.is_close_to(order.geometry(grid)):
+        raise InputError(
+            "The result belongs to another CT than the one that is chosen.",
+            "Choose the CT that it was made from, or none to show the result alone.",
+        )
+    return LabelVolume(voxels=np.ascontiguousarray(order.undo(canonical.voxels)), geometry=grid)
+
+
+def _relabelled(value: Any, slug: str) -> Any:
+    """Entries of one bone with labels worked out from their indices."""
+    if isinstance(value, list):
+        return [_relabelled(one, slug) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _relabelled(one, slug) for key, one in value.items()}
+    for label_key, index_key in _INDEX_KEYS.items():
+        if label_key in value and isinstance(value.get(index_key), int):
+            changed[label_key] = FRACSEG.label_of(bone_named(slug), value[index_key])
+    return changed

@@ -2,6 +2,8 @@
 
 One segmentation holds all fragments in one 16-bit layer whose values are their labels. Segment
 ids and labels stay fixed for life: an edit touches the segments it concerns and no other.
+`reconcile` and `adopt` follow what others changed: effects of the Segment Editor, other modules, a
+person's script.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ from FractureSegmentationLib.mrml.state import (
 )
 from FractureSegmentationLib.voxels.boxes import bounding_box
 from FractureSegmentationLib.voxels.windows import window_maximum
+
+_TOUCHING_VOXELS = 2
 
 
 def show_fragments(
@@ -214,9 +218,6 @@ def one_change(node: SegmentationNode) -> Iterator[None]:
         yield
     finally:
         node.EndModify(was_modifying)
-
-
-_TOUCHING_VOXELS = 2
 
 
 def strangers_of(node: SegmentationNode) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
-"""Who accepted what: a fragment counts as reviewed only as long as its voxels are those accepted.
+"""Single segments: their metadata, their review status, and their surfaces.
 
-Undo takes back tags of segments, but no attribute of their node. Acceptance is therefore kept in
-both: the tag travels with a saved segmentation, the attribute outlives an undo of something else.
+Name, colour and tags of a segment describe its fragment. A fragment counts as reviewed only as long
+as its voxels are those accepted. Undo takes back tags of segments, but no attribute of their node.
+Acceptance is therefore kept in both: the tag travels with a saved segmentation, the attribute
+outlives an undo of something else. Surfaces are made after the slices are visible.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ from FractureSegmentationLib.mrml.nodes import (
 from FractureSegmentationLib.voxels.checksum import checksum
 
 _ACCEPTED, _WITHDRAWN = "accepted", "withdrawn"
+AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
+_SMOOTHING = "Smoothing factor"
 
 
 def checksums(fragments: Fragments) -> dict[int, str]:
@@ -94,9 +98,6 @@ def mirror(segment: SlicerSegment, present: str, status: ReviewStatus) -> None:
     put_tag(segment, ACCEPTED, present if is_accepted else "")
     if is_accepted or tag_of(segment, STATUS) in {"", COMPLETED}:
         put_tag(segment, STATUS, COMPLETED if is_accepted else NOT_STARTED)
-
-
-AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
 
 
 def new_segment(entry: Segment, label: int, image: OrientedImage) -> SlicerSegment:
@@ -172,9 +173,6 @@ def redress(
     codes = {terminology_tag(bone, is_only_piece=only) for only in (True, False)}
     if tag_of(segment, TERMINOLOGY) in {"", *codes}:
         put_tag(segment, TERMINOLOGY, terminology_tag(bone, is_only_piece=is_only_piece))
-
-
-_SMOOTHING = "Smoothing factor"
 
 
 def show_surfaces(node: SegmentationNode, *, smoothing: float = 0.5) -> None:

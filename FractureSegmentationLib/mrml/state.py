@@ -1,4 +1,8 @@
-"""The fragments as they are in the scene at this moment, whoever changed them last."""
+"""The fragments as they are in the scene at this moment, and what an edit changes about them.
+
+`state_of` reads them, whoever changed them last; `put_changes` updates the segments of an edit once
+its voxels are in their layer.
+"""
 
 from __future__ import annotations
 
@@ -121,17 +125,6 @@ def stamp_of(node: SegmentationNode) -> Stamp:
     )
 
 
-def _found(voxels: npt.NDArray[np.uint16], box: Box, geometry: Geometry) -> Fragments:
-    """The fragments of a grid, looked for only in the box that holds them all."""
-    part = Fragments.of(LabelVolume(voxels=voxels[box], geometry=geometry.cropped(box)))
-
-    return replace(
-        part,
-        labels=LabelVolume(voxels=voxels, geometry=geometry),
-        records=tuple(replace(r, box=moved_box(r.box, box)) for r in part.records),
-    )
-
-
 def retired_labels(node: SegmentationNode) -> set[int]:
     """Labels that were taken out of use; after an undo some of them may be there again."""
     words = (node.GetAttribute(RETIRED) or "").split()
@@ -146,21 +139,6 @@ def put_retired(node: SegmentationNode, labels: frozenset[int]) -> None:
 def put_loaded(node: SegmentationNode, sums: Mapping[int, str]) -> None:
     """Remember the checksums of what is there as what was loaded: edits are told from it."""
     put_object(node, LOADED, dict(_as_text(sums)))
-
-
-def _confidence(segment: SlicerSegment, present: str) -> float | None:
-    """What the method said of exactly these voxels."""
-    try:
-        value = float(tag_of(segment, CONFIDENCE))
-    except ValueError:
-        return None
-    is_of_these = tag_of(segment, MEASURED) in {"", present}
-    return value if is_of_these and 0.0 <= value <= 1.0 else None
-
-
-def _as_text(sums: Mapping[int, str]) -> dict[str, str]:
-    """Checksum by label, the way JSON names it."""
-    return {str(label): value for label, value in sums.items()}
 
 
 def put_changes(
@@ -186,6 +164,43 @@ def put_changes(
     redress_bones(
         node, {record.bone.slug for record in (*edit.records_before, *edit.records_after)}
     )
+
+
+def redress_bones(node: SegmentationNode, slugs: set[str]) -> None:
+    """A bone that came to be one piece, or ceased to be, is called so."""
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetSegment(segment_id) for segment_id in fragment_ids(node).values()]
+    meant = [(segment, *known[1:]) for segment in segments if (known := meant_by(segment))]
+    pieces = Counter(bone.slug for _, bone, _ in meant)
+    for segment, bone, index in meant:
+        if bone.slug in slugs:
+            redress(segment, bone, index, is_only_piece=pieces[bone.slug] == 1)
+
+
+def _found(voxels: npt.NDArray[np.uint16], box: Box, geometry: Geometry) -> Fragments:
+    """The fragments of a grid, looked for only in the box that holds them all."""
+    part = Fragments.of(LabelVolume(voxels=voxels[box], geometry=geometry.cropped(box)))
+
+    return replace(
+        part,
+        labels=LabelVolume(voxels=voxels, geometry=geometry),
+        records=tuple(replace(r, box=moved_box(r.box, box)) for r in part.records),
+    )
+
+
+def _confidence(segment: SlicerSegment, present: str) -> float | None:
+    """What the method said of exactly these voxels."""
+    try:
+        value = float(tag_of(segment, CONFIDENCE))
+    except ValueError:
+        return None
+    is_of_these = tag_of(segment, MEASURED) in {"", present}
+    return value if is_of_these and 0.0 <= value <= 1.0 else None
+
+
+def _as_text(sums: Mapping[int, str]) -> dict[str, str]:
+    """Checksum by label, the way JSON names it."""
+    return {str(label): value for label, value in sums.items()}
 
 
 def _remove(node: SegmentationNode, segment_id: str) -> None:
@@ -219,17 +234,6 @@ def _bring_up_to_date(
         if not edit.renumbered:
             put_edited(segment)
     reviews.keep()
-
-
-def redress_bones(node: SegmentationNode, slugs: set[str]) -> None:
-    """A bone that came to be one piece, or ceased to be, is called so."""
-    segmentation = node.GetSegmentation()
-    segments = [segmentation.GetSegment(segment_id) for segment_id in fragment_ids(node).values()]
-    meant = [(segment, *known[1:]) for segment in segments if (known := meant_by(segment))]
-    pieces = Counter(bone.slug for _, bone, _ in meant)
-    for segment, bone, index in meant:
-        if bone.slug in slugs:
-            redress(segment, bone, index, is_only_piece=pieces[bone.slug] == 1)
 
 
 def _renumber(node: SegmentationNode, renumbered: Mapping[int, int], image: OrientedImage) -> None:

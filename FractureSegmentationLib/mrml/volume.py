@@ -1,7 +1,9 @@
-"""Voxels and grids between VTK and us.
+"""Voxels, grids and positions between the scene and the library.
 
 VTK is x-first and, in MRML, RAS: a matrix takes (i, j, k, 1) to x, y, z in RAS, mm, and an extent
-holds first and last index along i, j and k. Its arrays are already (k, j, i) once shaped.
+holds first and last index along i, j and k. Its arrays are already (k, j, i) once shaped. A CT
+becomes a `Volume`, or a file for the child process; positions go between the world of the scene
+(RAS) and the coordinates of the CT (LPS), both in mm.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from FractureSegmentationLib.types import Box, FloatArray, PointLps
 from FractureSegmentationLib.volume import Volume
 
 _TOLERANCE_VOXELS = 1e-3
+ParentTransform = Literal["none", "linear", "nonlinear"]
 
 
 def flipped_x_y(points: FloatArray) -> FloatArray:
@@ -143,14 +146,6 @@ def start_on(geometry: Geometry, part: Geometry) -> tuple[int, int, int] | None:
         return None
     k, j, i = (int(n) for n in start)
     return (k, j, i)
-
-
-def _triple(values: npt.ArrayLike) -> PointLps:
-    x, y, z = (float(v) for v in np.asarray(values))
-    return (x, y, z)
-
-
-ParentTransform = Literal["none", "linear", "nonlinear"]
 
 
 def volume_of(node: VolumeNode) -> Volume:
@@ -313,6 +308,11 @@ def ct_normal_of(node: TransformableNode, normal_ras: Sequence[float]) -> PointL
     forth = world_matrix(node)[:3, :3]
     # A normal stays at right angles to its plane even where the transform scales.
     return _points(flipped_x_y(np.asarray(normal_ras, float)[None] @ forth))[0]
+
+
+def _triple(values: npt.ArrayLike) -> PointLps:
+    x, y, z = (float(v) for v in np.asarray(values))
+    return (x, y, z)
 
 
 def _rows(points: Sequence[Sequence[float]]) -> FloatArray:
