@@ -136,9 +136,9 @@ class CorrectLogic:
 
     def newSegments(self, segmentation: Any) -> tuple[str, ...]:
         """Ids of the segments that are no fragments, e.g. drawn in the Segment Editor."""
-        from FractureSegmentationLib.mrml.segmentation import strangers_of
+        from FractureSegmentationLib.mrml.segmentation import foreign_segments
 
-        return strangers_of(segmentation)
+        return foreign_segments(segmentation)
 
     def adopt(self, segmentation: Any, segmentId: str) -> None:
         """Make a fragment of a segment that a person has drawn; its bone is the one it touches."""

@@ -71,7 +71,7 @@ def split_at_points(
     """Split a fragment where contact is likely, with the points clicked in each piece.
 
     Args:
-        node: the segmentation; its contact map and CT tell where the cut runs.
+        node: the segmentation; its contact map and CT decide where the cut runs.
         segment_id: the fragment.
         points_ras: one list of points per piece, usually of one point.
         history: is asked to save the state before.
@@ -191,8 +191,8 @@ def evidence_of(node: SegmentationNode) -> CutEvidence:
 def places_of(node: SegmentationNode) -> tuple[SuspiciousPlace, ...]:
     """Low-confidence interfaces and possible unseparated fractures, the most doubtful first.
 
-    Of bones that nobody has edited, the report of the run tells; the others are looked through
-    again with the contact map. Without a map, only what concerns unedited fragments is told.
+    Of bones that nobody has edited, the places are those that the run reported; the others are
+    searched again with the contact map. Without a map, only unedited fragments have places.
 
     Places are in the coordinates of the CT (LPS, mm); `frame.world_ras_of` brings them into the
     world.
@@ -207,13 +207,13 @@ def places_of(node: SegmentationNode) -> tuple[SuspiciousPlace, ...]:
         return reported_places(_only(state, as_loaded), report)
     # Whatever a split or a merge takes away changes another fragment of the same bone.
     edited = {r.bone.slug for r in state.fragments.records if r not in as_loaded}
-    told = [r for r in as_loaded if r.bone.slug not in edited]
+    unedited = [r for r in as_loaded if r.bone.slug not in edited]
     anew = [r for r in state.fragments.records if r.bone.slug in edited]
-    found = (
-        *reported_places(_only(state, told), report, contact),
+    places = (
+        *reported_places(_only(state, unedited), report, contact),
         *suspicious_places(_only(state, anew), contact),
     )
-    return tuple(sorted(found, key=lambda place: -place.doubt_mm2))
+    return tuple(sorted(places, key=lambda place: -place.doubt_mm2))
 
 
 def _done(node: SegmentationNode, edit: Edit, history: UndoHistory) -> Edit:

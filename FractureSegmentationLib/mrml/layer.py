@@ -190,7 +190,7 @@ def write_box(image: OrientedImage, geometry: Geometry, box: Box, after: Labels)
         ValueError: the layer does not hold the box.
     """
     box_of_layer(image, geometry, box)[...] = after
-    # The history compares these times to tell what it holds already.
+    # The history compares these times to know what it holds already.
     image.GetPointData().GetScalars().Modified()
     image.Modified()
 
@@ -273,12 +273,12 @@ def _layers(node: SegmentationNode) -> Iterator[tuple[OrientedImage, dict[str, i
 
 def _members(node: SegmentationNode, image: OrientedImage) -> dict[str, int]:
     segmentation = node.GetSegmentation()
-    found = {}
+    members = {}
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
         if segment.GetRepresentation(LABELMAP) is image:
-            found[segment_id] = int(segment.GetLabelValue())
-    return found
+            members[segment_id] = int(segment.GetLabelValue())
+    return members
 
 
 def _paste(labels: Labels, table: Labels, image: OrientedImage, geometry: Geometry) -> list[Box]:

@@ -28,9 +28,11 @@ OrientedImage: TypeAlias = Any
 """vtkOrientedImageData."""
 Matrix: TypeAlias = Any
 """vtkMatrix4x4."""
+
 LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
 """Names of the two representations, as Slicer writes them into files."""
+
 LABEL = "FracSeg.Label"
 BONE = "FracSeg.Bone"
 INDEX = "FracSeg.Index"
@@ -43,6 +45,7 @@ STATUS = "Segmentation.Status"
 TERMINOLOGY = "TerminologyEntry"
 ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 COMPLETED, NOT_STARTED = "completed", "notstarted"
+
 RETIRED = "FracSeg.Retired"
 LOADED = "FracSeg.Loaded"
 """Checksum by label of what was loaded."""
@@ -95,14 +98,14 @@ def fragment_ids(node: SegmentationNode) -> dict[int, str]:
     Of two segments with one label, e.g. a copy, the one whose id says so is the fragment.
     """
     segmentation = node.GetSegmentation()
-    found: dict[int, str] = {}
+    ids: dict[int, str] = {}
     for segment_id in segmentation.GetSegmentIDs():
         meant = meant_by(segmentation.GetSegment(segment_id))
         if meant is not None:
             label, bone, index = meant
-            if label not in found or segment_id == canonical_id(bone, index):
-                found[label] = segment_id
-    return found
+            if label not in ids or segment_id == canonical_id(bone, index):
+                ids[label] = segment_id
+    return ids
 
 
 def object_of(node: SegmentationNode, attribute: str) -> dict[str, Any]:

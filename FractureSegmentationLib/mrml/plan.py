@@ -74,7 +74,7 @@ class Plan:
     """The plan of a segmentation. All of it lies in the scene; `create_plan` brings it up to date.
 
     Args:
-        node: the segmentation; `create_plan` or `find_plan` has found that it has a plan.
+        node: the segmentation; `create_plan` or `find_plan` has checked that it has a plan.
     """
 
     def __init__(self, node: SegmentationNode) -> None:
@@ -94,10 +94,10 @@ class Plan:
         Raises:
             ValueError: the plan has none.
         """
-        found = transforms_of(self.node).get(segment_id)
-        if found is None:
+        transform = transforms_of(self.node).get(segment_id)
+        if transform is None:
             raise ValueError(f"the plan holds no fragment {segment_id!r}")
-        return found
+        return transform
 
     def model(self, segment_id: str) -> ModelNode | None:
         """The model of a fragment's surface, which lies under its transform; None if deleted."""
@@ -175,19 +175,19 @@ class Plan:
         """
         check = self._present_check()
         poses = {label_of(self.node, one): pose for one, pose in self.poses().items()}
-        found = []
+        overlaps = []
         for one in check.overlaps({n: pose for n, pose in poses.items() if n in check.labels}):
             first, second = (segment_id_of(self.node, label) for label in one.labels)
             warning = (
                 f"{self._name(first)} and {self._name(second)} overlap by "
                 f"{one.volume_mm3:.0f} mm³ in the plan."
             )
-            found.append(
+            overlaps.append(
                 SegmentOverlap(
                     segment_ids=(first, second), volume_mm3=one.volume_mm3, warning=warning
                 )
             )
-        return tuple(found)
+        return tuple(overlaps)
 
     def show_handles(self, segment_ids: Collection[str]) -> None:
         """Show the handles of some fragments, and hide those of the others.

@@ -38,6 +38,7 @@ ModelNode: TypeAlias = Any
 """vtkMRMLModelNode."""
 DisplayNode: TypeAlias = Any
 """vtkMRMLTransformDisplayNode or vtkMRMLModelDisplayNode."""
+
 TRANSFORM_ROLE = "FracSeg.Plan"
 MODEL_ROLE = "FracSeg.PlanModel"
 TEMPLATE_ROLE = "FracSeg.Mirrored"
@@ -47,9 +48,10 @@ VOXELS = "FracSeg.PlanVoxels"
 CENTROID = "FracSeg.PlanCentroid"
 FOLDER = "FracSeg.PlanFolder"
 FOLDER_NAME = "Reduction plan"
+MIRRORED_BONE = "FracSeg.MirroredOver"
+MIRRORED_RESIDUAL_MM = "FracSeg.MirroredResidualMm"
+
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-BONE = "FracSeg.MirroredOver"
-RESIDUAL_MM = "FracSeg.MirroredResidualMm"
 _COLOR = (0.95, 0.95, 0.85)
 _OPACITY = 0.4
 
@@ -65,9 +67,9 @@ class ShownTemplate:
 def referenced(node: SegmentationNode, role: str) -> Iterator[Any]:
     """The nodes that a segmentation refers to in a role, those that were deleted left out."""
     for index in range(node.GetNumberOfNodeReferences(role)):
-        found = node.GetNthNodeReference(role, index)
-        if found is not None:
-            yield found
+        target = node.GetNthNodeReference(role, index)
+        if target is not None:
+            yield target
 
 
 def transforms_of(node: SegmentationNode) -> dict[str, TransformNode]:
@@ -264,7 +266,7 @@ def show_mirrored_side(
     surface = _mirrored(fragments.labels, labels_of[template.healthy.slug], template)
     model = _model_for(node, bone_slug)
     model.SetName(f"{template.bone.name}: {template.healthy.name.lower()} mirrored")
-    model.SetAttribute(RESIDUAL_MM, f"{template.residual_mm:.2f}")
+    model.SetAttribute(MIRRORED_RESIDUAL_MM, f"{template.residual_mm:.2f}")
     model.SetAndObserveTransformNodeID(node.GetTransformNodeID())
     fill_model(model, surface)
     put_into_folder(node, [model])
@@ -289,10 +291,10 @@ def _new_folder(hierarchy: Any, node: SegmentationNode) -> int:
 def _model_for(node: SegmentationNode, bone_slug: str) -> ModelNode:
     """The model that shows the template of a bone; a new one the first time."""
     for model in referenced(node, TEMPLATE_ROLE):
-        if model.GetAttribute(BONE) == bone_slug:
+        if model.GetAttribute(MIRRORED_BONE) == bone_slug:
             return model
     model = add_model(node, TEMPLATE_ROLE)
-    model.SetAttribute(BONE, bone_slug)
+    model.SetAttribute(MIRRORED_BONE, bone_slug)
     display = display_of(model)
     display.SetColor(_COLOR)
     display.SetOpacity(_OPACITY)

@@ -44,6 +44,8 @@ from FractureSegmentationLib.volume import LabelVolume, Volume
 from FractureSegmentationLib.voxels.orient import canonical_order
 
 NODE_NAME = "Bone fragments"
+CONTACT_NAME = "Contact probability"
+
 _KEPT = (
     "schema",
     "notice",
@@ -56,9 +58,8 @@ _KEPT = (
     "bones",
     "warnings",
 )
-"""Nothing of the input: a scene is passed on, and not even a hash should tell whose it is."""
+"""Nothing of the input: a scene is passed on, and not even a hash should reveal whose it is."""
 _INDEX_KEYS = {"label": "index", "into_label": "into_index"}
-CONTACT_NAME = "Contact probability"
 
 
 @dataclass(frozen=True)

@@ -142,13 +142,13 @@ def put_edited(segment: SlicerSegment) -> None:
 
 
 def put_number(segment: SlicerSegment, label: int, bone: Bone, index: int) -> None:
-    """Say which fragment a segment is. `redress` follows."""
+    """Say which fragment a segment is. `set_segment_metadata` follows."""
     put_tag(segment, LABEL, str(label))
     put_tag(segment, BONE, bone.slug)
     put_tag(segment, INDEX, str(index))
 
 
-def redress(
+def set_segment_metadata(
     segment: SlicerSegment,
     bone: Bone,
     index: int,
@@ -156,7 +156,7 @@ def redress(
     is_only_piece: bool,
     former_index: int | None = None,
 ) -> None:
-    """Bring name and terminology up to date; names and codes that a person chose stay.
+    """Set name and terminology of a fragment's segment; names and codes that a person chose stay.
 
     Args:
         segment: of the fragment.

@@ -45,7 +45,7 @@ from FractureSegmentationLib.mrml.segments import (
     put_edited,
     put_number,
     put_record,
-    redress,
+    set_segment_metadata,
 )
 from FractureSegmentationLib.types import Box
 from FractureSegmentationLib.volume import LabelVolume
@@ -90,30 +90,30 @@ def state_of(node: SegmentationNode) -> State:
     """
     geometry = grid_of(node)
     ids = fragment_ids(node)
-    found = _found(*read_labels(node, ids, geometry), geometry)
-    sums = checksums(found)
+    present = _present_fragments(*read_labels(node, ids, geometry), geometry)
+    sums = checksums(present)
     reviews = Reviews(node)
     segmentation = node.GetSegmentation()
 
     def known(record: FragmentRecord) -> FragmentRecord:
         segment = segmentation.GetSegment(ids[record.label])
-        present = sums[record.label]
+        checksum_now = sums[record.label]
         return replace(
             record,
-            confidence=_confidence(segment, present),
-            review=reviews.status(segment, present),
+            confidence=_confidence(segment, checksum_now),
+            review=reviews.status(segment, checksum_now),
         )
 
-    records = tuple(known(record) for record in found.records)
+    records = tuple(known(record) for record in present.records)
     empty = ids.keys() - {record.label for record in records}
     retired = frozenset((retired_labels(node) - ids.keys()) | empty)
-    fragments = replace(found, records=records, retired=retired)
+    fragments = replace(present, records=records, retired=retired)
     loaded = {str(label): str(value) for label, value in object_of(node, LOADED).items()}
     return State(fragments=fragments, checksums=sums, ids=ids, loaded=loaded)
 
 
 def stamp_of(node: SegmentationNode) -> Stamp:
-    """What tells, without reading voxels, whether fragments may have changed since it was taken."""
+    """What shows, without reading voxels, whether fragments may have changed since it was taken."""
     segmentation = node.GetSegmentation()
     images = {
         label: (segment_id, segmentation.GetSegment(segment_id).GetRepresentation(LABELMAP))
@@ -137,7 +137,7 @@ def put_retired(node: SegmentationNode, labels: frozenset[int]) -> None:
 
 
 def put_loaded(node: SegmentationNode, sums: Mapping[int, str]) -> None:
-    """Remember the checksums of what is there as what was loaded: edits are told from it."""
+    """Remember the checksums of what is there as what was loaded: edits are detected by it."""
     put_object(node, LOADED, dict(_as_text(sums)))
 
 
@@ -161,12 +161,12 @@ def put_changes(
     else:
         _add(node, edit, image)
     _bring_up_to_date(node, edit, image, geometry)
-    redress_bones(
+    set_metadata_of_bones(
         node, {record.bone.slug for record in (*edit.records_before, *edit.records_after)}
     )
 
 
-def redress_bones(node: SegmentationNode, slugs: set[str]) -> None:
+def set_metadata_of_bones(node: SegmentationNode, slugs: set[str]) -> None:
     """A bone that came to be one piece, or ceased to be, is called so."""
     segmentation = node.GetSegmentation()
     segments = [segmentation.GetSegment(segment_id) for segment_id in fragment_ids(node).values()]
@@ -174,10 +174,10 @@ def redress_bones(node: SegmentationNode, slugs: set[str]) -> None:
     pieces = Counter(bone.slug for _, bone, _ in meant)
     for segment, bone, index in meant:
         if bone.slug in slugs:
-            redress(segment, bone, index, is_only_piece=pieces[bone.slug] == 1)
+            set_segment_metadata(segment, bone, index, is_only_piece=pieces[bone.slug] == 1)
 
 
-def _found(voxels: npt.NDArray[np.uint16], box: Box, geometry: Geometry) -> Fragments:
+def _present_fragments(voxels: npt.NDArray[np.uint16], box: Box, geometry: Geometry) -> Fragments:
     """The fragments of a grid, looked for only in the box that holds them all."""
     part = Fragments.of(LabelVolume(voxels=voxels[box], geometry=geometry.cropped(box)))
 
@@ -260,7 +260,7 @@ def _renumber(node: SegmentationNode, renumbered: Mapping[int, int], image: Orie
         segment.SetLabelValue(new)
         put_number(segment, new, bone, index)
         before = tag_of(former[old], INDEX)
-        redress(
+        set_segment_metadata(
             segment,
             bone,
             index,

@@ -52,13 +52,6 @@ def rigid_pose(matrix: npt.ArrayLike) -> Pose:
     return pose
 
 
-def shift_by(shift_lps_mm: PointLps) -> Pose:
-    """The motion that moves everything by (x, y, z) in LPS, mm."""
-    pose = np.eye(4)
-    pose[:3, 3] = shift_lps_mm
-    return pose
-
-
 def turn_about(axis_lps: PointLps, degrees: float, centre_lps_mm: PointLps) -> Pose:
     """The motion that turns everything about an axis, counter-clockwise seen against it.
 

@@ -211,8 +211,8 @@ def _correct(photographer: Photographer, largest: str) -> None:
 
 def _plan(photographer: Photographer, largest: str) -> None:
     """Section Plan and export, with a fragment that was moved."""
-    from FractureSegmentationLib.planning.pose import shift_by
     from Testing.gui.picture_places import away_from
+    from Testing.unit.planning.poses import shift_by
 
     host, panel = photographer.host, photographer.panel
     photographer.show_only("plan")

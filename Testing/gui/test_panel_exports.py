@@ -73,7 +73,7 @@ def test_an_exported_segmentation_carries_its_review_on(
 
 
 def test_a_plan_is_opened_where_there_is_none_yet(host: Host, panel: Any, tmp_path: Path) -> None:
-    from FractureSegmentationLib.planning.pose import shift_by
+    from Testing.unit.planning.poses import shift_by
 
     logic, segmentation = panel.logic, panel.segmentation()
     logic.createPlan(segmentation).move("left_hip_3", shift_by(SHIFT_LPS_MM))

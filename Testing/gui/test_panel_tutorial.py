@@ -249,7 +249,7 @@ def test_step_4_paint_adopt_and_renumber(host: Host, panel: Any, case: PanelCase
 def test_steps_5_and_6_plan_export_and_save(host: Host, panel: Any, tmp_path: Path) -> None:
     import slicer
 
-    from FractureSegmentationLib.planning.pose import shift_by
+    from Testing.unit.planning.poses import shift_by
 
     press(host, panel, "Plan the reduction")
     panel.ui.planTable.selectRow(3)

@@ -27,7 +27,7 @@ def test_a_case_from_the_ct_to_files_and_back_from_its_saved_scene(
 ) -> None:
     import slicer
 
-    from FractureSegmentationLib.planning.pose import shift_by
+    from Testing.unit.planning.poses import shift_by
 
     case = make_case()
     result = write_case_result(case, tmp_path / "result")
@@ -105,8 +105,9 @@ def _but_color(row: Any) -> Any:
 
 
 def test_a_plan_is_moved_measured_saved_opened_and_removed(host: Host, tmp_path: Path) -> None:
-    from FractureSegmentationLib.planning.pose import shift_by, turn_about
+    from FractureSegmentationLib.planning.pose import turn_about
     from Testing.gui.panel_case_steps import panel_with_result
+    from Testing.unit.planning.poses import shift_by
 
     case = make_case()
     panel = panel_with_result(host, case, write_case_result(case, tmp_path / "result"))

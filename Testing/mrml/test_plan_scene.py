@@ -23,9 +23,10 @@ from FractureSegmentationLib.mrml.plan import Plan, create_plan, find_plan, read
 from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, show_fragments
 from FractureSegmentationLib.mrml.volume import voxels_of
 from FractureSegmentationLib.planning.plan_file import read_plan as read_plan_file
-from FractureSegmentationLib.planning.pose import Pose, shift_by, turn_about
+from FractureSegmentationLib.planning.pose import Pose, turn_about
 from FractureSegmentationLib.types import LabelArray
 from Testing.mrml.mrml_scene import oblique_geometry
+from Testing.unit.planning.poses import shift_by
 
 # Centres of the voxel blocks of `two_bones` with x = i, y = j, z = k, in LPS.
 CENTRE_51, CENTRE_52 = (3.5, 3.5, 4.5), (8.0, 3.5, 4.5)

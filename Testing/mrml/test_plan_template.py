@@ -18,9 +18,10 @@ from FractureSegmentationLib.mrml.plan import create_plan, find_plan
 from FractureSegmentationLib.mrml.plan_nodes import show_mirrored_side
 from FractureSegmentationLib.mrml.segmentation import show_fragments
 from FractureSegmentationLib.planning.mirror_plane import surface_points
-from FractureSegmentationLib.planning.pose import moved_points, shift_by
+from FractureSegmentationLib.planning.pose import moved_points
 from FractureSegmentationLib.volume import LabelVolume
 from Testing.unit.planning.phantom_pelvis import LEFT, RIGHT, PhantomPelvis, a_plane
+from Testing.unit.planning.poses import shift_by
 
 
 @pytest.fixture(scope="module")

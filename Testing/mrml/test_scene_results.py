@@ -26,7 +26,6 @@ from FractureSegmentationLib.mrml.plan import create_plan
 from FractureSegmentationLib.mrml.result import contact_of, is_edited, load_result, put_contact
 from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, set_review
 from FractureSegmentationLib.mrml.volume import volume_of, world_ras_of
-from FractureSegmentationLib.planning.pose import shift_by
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume
 from FractureSegmentationLib.voxels.orient import AxisOrder
@@ -34,6 +33,7 @@ from FractureSegmentationLib.voxels.windows import another_label_near
 from Testing.mrml.mrml_scene import add_volume, oblique_geometry
 from Testing.mrml.result_folders import AREA_MM2, write_result_folder
 from Testing.tiny_cases import write_tiny_case
+from Testing.unit.planning.poses import shift_by
 
 SHAPE = (10, 12, 14)
 

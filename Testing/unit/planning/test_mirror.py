@@ -21,7 +21,7 @@ from FractureSegmentationLib.planning.mirror_plane import (
     surface_points,
 )
 from FractureSegmentationLib.planning.mirror_template import mirror_template
-from FractureSegmentationLib.planning.pose import moved_points, shift_by, turn_about
+from FractureSegmentationLib.planning.pose import moved_points, turn_about
 from FractureSegmentationLib.volume import LabelVolume
 from Testing.unit.planning.phantom_pelvis import (
     BROKEN_OFF,
@@ -32,6 +32,7 @@ from Testing.unit.planning.phantom_pelvis import (
     PhantomPelvis,
     a_plane,
 )
+from Testing.unit.planning.poses import shift_by
 
 LEFT_HIP = bone_named("left_hip")
 

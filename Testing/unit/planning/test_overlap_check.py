@@ -9,10 +9,11 @@ from FractureSegmentationLib.export.poses import move_labels
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.planning import overlap
 from FractureSegmentationLib.planning.overlap import Overlap, OverlapCheck
-from FractureSegmentationLib.planning.pose import shift_by, turn_about
+from FractureSegmentationLib.planning.pose import turn_about
 from FractureSegmentationLib.results.layers import one_layer
 from FractureSegmentationLib.results.naming import label_segments
 from FractureSegmentationLib.volume import LabelVolume
+from Testing.unit.planning.poses import shift_by
 
 
 @pytest.fixture

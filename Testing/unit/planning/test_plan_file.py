@@ -12,7 +12,8 @@ import pytest
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, OutputExistsError
 from FractureSegmentationLib.planning.plan_file import read_plan, write_plan
-from FractureSegmentationLib.planning.pose import shift_by, turn_about
+from FractureSegmentationLib.planning.pose import turn_about
+from Testing.unit.planning.poses import shift_by
 
 IDENTITY = np.eye(4).tolist()
 

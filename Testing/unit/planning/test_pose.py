@@ -9,9 +9,10 @@ import pytest
 
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.planning.displacement import centroids_lps_mm, displacement_of
-from FractureSegmentationLib.planning.pose import moved_points, rigid_pose, shift_by, turn_about
+from FractureSegmentationLib.planning.pose import moved_points, rigid_pose, turn_about
 from FractureSegmentationLib.types import PointLps
 from FractureSegmentationLib.volume import LabelVolume
+from Testing.unit.planning.poses import shift_by
 
 
 def test_a_quarter_turn_about_superior_takes_left_to_posterior() -> None:
