@@ -106,7 +106,7 @@ class PlanLogic:
             segmentation: vtkMRMLSegmentationNode; it stays as it is, models of it are moved.
 
         Returns:
-            The plan, `FractureSegmentationLib.mrml.plan_fragments.Plan`: moves, resets, measures.
+            The plan, `FractureSegmentationLib.mrml.plan.Plan`: moves, resets, measures.
         """
         from FractureSegmentationLib.mrml.plan import create_plan
 

@@ -24,7 +24,7 @@ def show_mirror(segmentation: Any, bone_slug: str | None) -> tuple[str, ...]:
     Raises:
         InputError: no bone of the segmentation has a side, or the other side is missing.
     """
-    from FractureSegmentationLib.mrml.plan_template import show_mirrored_side
+    from FractureSegmentationLib.mrml.plan_nodes import show_mirrored_side
 
     chosen = bone_slug or _most_broken(segmentation)
     return show_mirrored_side(segmentation, chosen).template.warnings
