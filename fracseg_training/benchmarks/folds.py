@@ -98,7 +98,7 @@ def real_maps(
 
     Args:
         patients: folders, see `real_cases`; named for the patient.
-        change: what is done to the given masks.
+        change: what is done to the ground-truth masks.
         device: see `Predictor`.
         folder: see `fold_model`.
     """

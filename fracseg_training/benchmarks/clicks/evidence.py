@@ -1,4 +1,4 @@
-"""What played clicks go by: the contact map of fold weights, a perfect one, or the CT alone."""
+"""Evidence for simulated clicks: contact map of fold weights, a perfect one, or the CT alone."""
 
 from __future__ import annotations
 
