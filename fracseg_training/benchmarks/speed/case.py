@@ -67,7 +67,7 @@ def padding_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
 
 
 def avx2_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
-    """A whole case, bones found by the product, with the instruction set of an old laptop."""
+    """A whole case, bones detected by the product, with the instruction set of an old laptop."""
     for name, environment in (("AVX2 only", AVX2_ONLY), ("all instructions", {})):
         cost = measured_case(settings.data / "real" / CASE / "ct.nii.gz", settings, environment)
         seconds = cost["cpu_seconds"] if settings.threads == 1 else cost["seconds"]
@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> int:
 
 
 def peak_of_process_mebibytes() -> float:
-    """The most memory this process ever held; NaN where the system does not tell."""
+    """The most memory this process ever held; NaN where the system does not report it."""
     if sys.platform == "win32":
         return float("nan")
     import resource

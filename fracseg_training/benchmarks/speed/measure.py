@@ -53,7 +53,7 @@ def paired(
         first: one way.
         second: the other way.
         repeats: number of pairs, at least one.
-        clock: tells the time in seconds.
+        clock: returns the time in seconds.
 
     Raises:
         ValueError: there is no pair to run.

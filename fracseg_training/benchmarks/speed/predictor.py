@@ -84,8 +84,8 @@ def monai_probabilities(
 
     inferer = SlidingWindowInferer(patch, overlap=overlap, mode=mode)
     with torch.inference_mode():
-        found = inferer(torch.from_numpy(channels)[None], probabilities)
-    return cast("npt.NDArray[np.float32]", found[0].numpy())
+        predicted = inferer(torch.from_numpy(channels)[None], probabilities)
+    return cast("npt.NDArray[np.float32]", predicted[0].numpy())
 
 
 class _Race:
