@@ -98,7 +98,7 @@ def real_maps(
 
     Args:
         patients: folders, see `real_cases`; named for the patient.
-        change: what is done to the given masks.
+        change: what is done to the ground-truth masks.
         device: see `Predictor`.
         folder: see `fold_model`.
     """
@@ -117,8 +117,8 @@ def real_results(
     """Score maps under every way of recovery; results per name of the recovery."""
     return {
         name: [
-            judge(case, changed_mask(case.fragments > 0, change), found, recovery)
-            for case, found in maps
+            judge(case, changed_mask(case.fragments > 0, change), predicted, recovery)
+            for case, predicted in maps
         ]
         for name, recovery in recoveries.items()
     }

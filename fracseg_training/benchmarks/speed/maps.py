@@ -71,8 +71,8 @@ def mapped_bones(cases: list[Case], *, uses_network: bool) -> list[MappedBone]:
             for number, case in enumerate(cases)
         ]
     return [
-        MappedBone(name=case.info.name, fragments=case.fragments, fragment_map=found)
-        for case, found in zip(cases, maps, strict=True)
+        MappedBone(name=case.info.name, fragments=case.fragments, fragment_map=predicted)
+        for case, predicted in zip(cases, maps, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The played user: errors are what they claim to be, and clicks are counted and judged honestly."""
+"""The simulated user: errors are what they claim to be, clicks are counted and judged."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fracseg_training.benchmarks.click_maps import click_evidence, fold_contact, perfect_contact
-from fracseg_training.benchmarks.click_table import summary_lines
-from fracseg_training.benchmarks.played_clicks import PlayedError, played_errors
-from fracseg_training.benchmarks.played_user import MOST_ACTIONS, Play, play
-from fracseg_training.benchmarks.simulated_errors import (
+from fracseg_training.benchmarks.clicks.errors import (
     SimulatedError,
     simulated_errors,
     true_cases,
 )
+from fracseg_training.benchmarks.clicks.evidence import (
+    click_evidence,
+    fold_contact,
+    perfect_contact,
+)
+from fracseg_training.benchmarks.clicks.table import CorrectedError, corrected_errors, summary_lines
+from fracseg_training.benchmarks.clicks.user import MOST_ACTIONS, Correction, correct
 from fracseg_training.commands.benchmark import benchmark
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.geometry import Geometry
@@ -90,8 +93,8 @@ def test_one_split_undoes_a_merge_and_one_merge_undoes_a_split(
     """With both fragments in one, the small one of 8,800 is missed: IoU 16,000 / 24,800 and 0."""
     evidence = click_evidence(ct(), bones(), truth(), perfect_contact)
 
-    merged = play(errors["merged 1 and 2"], evidence, "centre", np.random.default_rng(0))
-    split = play(errors["split 1"], evidence, "centre", np.random.default_rng(0))
+    merged = correct(errors["merged 1 and 2"], evidence, "centre", np.random.default_rng(0))
+    split = correct(errors["split 1"], evidence, "centre", np.random.default_rng(0))
 
     assert merged.before == pytest.approx((1.0 + (16_000 / 24_800) / 2.0) / 2.0)
     assert merged.actions == len(merged.split_seconds) == 1
@@ -103,10 +106,12 @@ def test_a_stolen_piece_takes_a_split_and_a_merge(errors: dict[str, SimulatedErr
     evidence = click_evidence(ct(), bones(), truth(), perfect_contact)
 
     for trial in range(2):
-        game = play(errors["stolen 2 to 1"], evidence, "random", np.random.default_rng(trial))
-        assert 2 <= game.actions <= MOST_ACTIONS
-        assert game.bone_after > game.before * 0.5
-        assert game.is_restored
+        correction = correct(
+            errors["stolen 2 to 1"], evidence, "random", np.random.default_rng(trial)
+        )
+        assert 2 <= correction.actions <= MOST_ACTIONS
+        assert correction.bone_after > correction.before * 0.5
+        assert correction.is_restored
 
 
 def test_a_perfect_map_is_contact_at_the_fracture_only() -> None:
@@ -123,24 +128,30 @@ def test_there_is_no_fold_contact_without_weights(tmp_path: Path) -> None:
         fold_contact("one", folder=tmp_path)
 
 
-def test_all_errors_of_a_patient_are_played_with_centres_and_random_points() -> None:
+def test_all_errors_of_a_patient_are_corrected_with_centres_and_random_points() -> None:
     evidence = click_evidence(ct(), bones(), truth(), perfect_contact)
 
-    played = list(played_errors("one", truth(), evidence, seed=0))
+    corrected = list(corrected_errors("one", truth(), evidence, seed=0))
 
-    assert [p.error.kind for p in played] == ["split", "merged", "split", "split", *["stolen"] * 2]
-    assert [len(p.plays) for p in played] == [1, 6, 1, 1, 6, 6]
-    assert all(p.worst_random.is_restored for p in played)
+    assert [p.error.kind for p in corrected] == [
+        "split",
+        "merged",
+        "split",
+        "split",
+        *["stolen"] * 2,
+    ]
+    assert [len(p.corrections) for p in corrected] == [1, 6, 1, 1, 6, 6]
+    assert all(p.worst_random.is_restored for p in corrected)
 
 
 def test_the_worst_play_counts(errors: dict[str, SimulatedError]) -> None:
     error = errors["merged 1 and 2"]
-    good = Play(clicks="random", before=0.5, after=0.99, bone_after=0.98, split_seconds=[1.0])
-    bad = Play(clicks="random", before=0.5, after=0.90, bone_after=0.80, split_seconds=[3.0])
-    played = PlayedError(error=error, plays=(good, good, bad, good))
+    good = Correction(clicks="random", before=0.5, after=0.99, bone_after=0.98, split_seconds=[1.0])
+    bad = Correction(clicks="random", before=0.5, after=0.90, bone_after=0.80, split_seconds=[3.0])
+    corrected = CorrectedError(error=error, corrections=(good, good, bad, good))
 
-    assert played.worst_random is bad
-    text = "\n".join(summary_lines([played]))
+    assert corrected.worst_random is bad
+    text = "\n".join(summary_lines([corrected]))
     assert "centre 1 of 1 (lowest 0.990" in text
     assert "worst random 0 of 1 (lowest 0.900" in text
     assert "3.00 s at most" in text

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from fracseg_training.benchmarks.speed_maps import MODEL, real_bones
-from fracseg_training.benchmarks.speed_rows import SpeedRow
-from fracseg_training.benchmarks.speed_timing import Paired, clock_for, paired
+from fracseg_training.benchmarks.speed.maps import MODEL, real_bones
+from fracseg_training.benchmarks.speed.measure import Paired, SpeedRow, clock_for, paired
 from fracseg_training.fragments.score import window_plan
 from FractureSegmentationLib.inference.intensity import fragment_input
 from FractureSegmentationLib.inference.predictor import Predictor
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-    from fracseg_training.benchmarks.speed_rows import SpeedSettings
+    from fracseg_training.benchmarks.speed.measure import SpeedSettings
     from fracseg_training.data.cases import Case
     from FractureSegmentationLib.inference.windows import WindowPlan
     from FractureSegmentationLib.types import Box, Shape
@@ -85,8 +84,8 @@ def monai_probabilities(
 
     inferer = SlidingWindowInferer(patch, overlap=overlap, mode=mode)
     with torch.inference_mode():
-        found = inferer(torch.from_numpy(channels)[None], probabilities)
-    return cast("npt.NDArray[np.float32]", found[0].numpy())
+        predicted = inferer(torch.from_numpy(channels)[None], probabilities)
+    return cast("npt.NDArray[np.float32]", predicted[0].numpy())
 
 
 class _Race:

@@ -1,6 +1,6 @@
 """One real case from file to result folder: on a processor without AVX-512, and in a longer CT.
 
-Run as `python -m fracseg_training.benchmarks.speed_case CT OUT THREADS`, it segments a CT and
+Run as `python -m fracseg_training.benchmarks.speed.case CT OUT THREADS`, it segments a CT and
 prints what that cost as JSON: how the benchmark measures a case under another instruction set,
 which PyTorch chooses when it is loaded.
 """
@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fracseg_training.benchmarks.speed_rows import SpeedRow
-from fracseg_training.benchmarks.speed_timing import clock_for, paired
+from fracseg_training.benchmarks.speed.measure import SpeedRow, clock_for, paired
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.io.read import read_ct, read_labels
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case, segment_ct
@@ -30,7 +29,7 @@ from FractureSegmentationLib.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fracseg_training.benchmarks.speed_rows import SpeedSettings
+    from fracseg_training.benchmarks.speed.measure import SpeedSettings
     from FractureSegmentationLib.io.read import CtInput
     from FractureSegmentationLib.pipeline.result import SegmentResult
     from FractureSegmentationLib.volume import LabelVolume, Volume
@@ -68,7 +67,7 @@ def padding_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
 
 
 def avx2_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
-    """A whole case, bones found by the product, with the instruction set of an old laptop."""
+    """A whole case, bones detected by the product, with the instruction set of an old laptop."""
     for name, environment in (("AVX2 only", AVX2_ONLY), ("all instructions", {})):
         cost = measured_case(settings.data / "real" / CASE / "ct.nii.gz", settings, environment)
         seconds = cost["cpu_seconds"] if settings.threads == 1 else cost["seconds"]
@@ -137,7 +136,7 @@ def main(arguments: list[str]) -> int:
 
 
 def peak_of_process_mebibytes() -> float:
-    """The most memory this process ever held; NaN where the system does not tell."""
+    """The most memory this process ever held; NaN where the system does not report it."""
     if sys.platform == "win32":
         return float("nan")
     import resource

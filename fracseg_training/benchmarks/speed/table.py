@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fracseg_training.benchmarks.speed_case import avx2_rows, padding_rows
-from fracseg_training.benchmarks.speed_predictor import predictor_rows
-from fracseg_training.benchmarks.speed_recovery import encoding_rows, growth_rows, recovery_rows
+from fracseg_training.benchmarks.speed.case import avx2_rows, padding_rows
+from fracseg_training.benchmarks.speed.predictor import predictor_rows
+from fracseg_training.benchmarks.speed.recovery import encoding_rows, growth_rows, recovery_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from fracseg_training.benchmarks.speed_rows import SpeedRow, SpeedSettings
+    from fracseg_training.benchmarks.speed.measure import SpeedRow, SpeedSettings
 
     Part = Callable[[SpeedSettings], Iterator[SpeedRow]]
 

@@ -1,4 +1,4 @@
-"""What played clicks go by: the contact map of fold weights, a perfect one, or the CT alone."""
+"""Evidence for simulated clicks: contact map of fold weights, a perfect one, or the CT alone."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def fold_contact(
     def contact(crop: BoneCrop, truth: LabelVolume) -> FloatArray:  # noqa: ARG001
         make_input, normalisation = FRACSEGMENTATOR.make_input, FRACSEGMENTATOR.normalisation
         channels = make_input(crop.ct.voxels, crop.mask, normalisation)
-        found: FloatArray = predictor.predict(channels, crop.mask)[bicm.CONTACT]
-        return found
+        predicted: FloatArray = predictor.predict(channels, crop.mask)[bicm.CONTACT]
+        return predicted
 
     return contact

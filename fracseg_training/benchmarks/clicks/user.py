@@ -1,4 +1,4 @@
-"""A played user who knows the truth and corrects one error the way a person would.
+"""A simulated user who knows the truth and corrects one error the way a person would.
 
 Two fragments that are one are merged; else the user clicks into the largest wrong part of a
 fragment and into its right part to split them.
@@ -21,7 +21,7 @@ from FractureSegmentationLib.evaluation.score import score_bone
 from FractureSegmentationLib.voxels.components import connected_components
 
 if TYPE_CHECKING:
-    from fracseg_training.benchmarks.simulated_errors import SimulatedError, TrueCase
+    from fracseg_training.benchmarks.clicks.errors import SimulatedError, TrueCase
     from FractureSegmentationLib.editing.evidence import CutEvidence
     from FractureSegmentationLib.editing.fragments import Fragments
     from FractureSegmentationLib.types import MaskArray, PointLps
@@ -34,7 +34,7 @@ Clicks = Literal["centre", "random"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Play:
+class Correction:
     """What became of one simulated error.
 
     Attributes:
@@ -59,9 +59,9 @@ class Play:
         return self.after >= TARGET_IOU
 
 
-def play(
+def correct(
     error: SimulatedError, evidence: CutEvidence, clicks: Clicks, rng: np.random.Generator
-) -> Play:
+) -> Correction:
     """Correct one error with at most three actions.
 
     The user goes on until this bone alone reaches the target, which asks for more than the
@@ -74,7 +74,7 @@ def play(
         clicks: where the user clicks in a part.
         rng: draws random points.
     """
-    return _User(error, evidence, clicks, rng).play()
+    return _User(error, evidence, clicks, rng).correct()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,25 +105,27 @@ class _User:
         self._case, self._evidence, self._rng = error.case, evidence, rng
         self._state = error.wrong
         self._last: _Split | None = None
-        self._game = Play(clicks=clicks, before=_headline(error.wrong, error.case)[1])
+        self._correction = Correction(clicks=clicks, before=_headline(error.wrong, error.case)[1])
 
-    def play(self) -> Play:
+    def correct(self) -> Correction:
         """Act until content, helpless, or at the end of the actions."""
-        game = self._game
+        correction = self._correction
         while True:
-            game.bone_after, game.after = _headline(self._state, self._case)
+            correction.bone_after, correction.after = _headline(self._state, self._case)
             twins = _to_merge(self._state, self._case.truth)
-            is_content = game.actions > 0 and twins is None and game.bone_after >= TARGET_IOU
-            if is_content or game.actions == MOST_ACTIONS or not self._act(twins):
-                return game
+            is_content = (
+                correction.actions > 0 and twins is None and correction.bone_after >= TARGET_IOU
+            )
+            if is_content or correction.actions == MOST_ACTIONS or not self._act(twins):
+                return correction
 
     def _act(self, twins: tuple[int, int] | None) -> bool:
         last, self._last = self._last, None
         went_wrong = last is not None and (twins is None or set(twins) <= set(last.pieces))
-        if last is not None and went_wrong and self._game.actions + 2 <= MOST_ACTIONS:
+        if last is not None and went_wrong and self._correction.actions + 2 <= MOST_ACTIONS:
             points = self._more_points(last)
             self._state = last.before
-            self._game.actions += 1
+            self._correction.actions += 1
             self._split(last.label, last.parts, points)
         elif twins is not None:
             self._state = apply_edit(self._state, merge_fragments(self._state, twins))
@@ -134,7 +136,7 @@ class _User:
             label, parts = target
             first, second = ((self._click(self._part(label, part)),) for part in parts)
             self._split(label, parts, (first, second))
-        self._game.actions += 1
+        self._correction.actions += 1
         return True
 
     def _split(
@@ -146,7 +148,7 @@ class _User:
         before = self._state
         begin = time.process_time()
         edit = split_at_points(before, label, points, self._evidence)
-        self._game.split_seconds.append(time.process_time() - begin)
+        self._correction.split_seconds.append(time.process_time() - begin)
         self._state = apply_edit(before, edit)
         self._last = _Split(
             before=before, label=label, parts=parts, points=points, pieces=(label, *edit.added)
@@ -175,7 +177,7 @@ class _User:
         """A voxel of a part: nearest to the centre of its largest piece, or any 3 mm inside it."""
         geometry = self._state.labels.geometry
         spacing = np.asarray(geometry.spacing_mm)
-        if self._game.clicks == "centre":
+        if self._correction.clicks == "centre":
             pieces = connected_components(mask, 26)
             places = np.argwhere(pieces.labels == 1 + int(pieces.sizes[1:].argmax()))
             gaps = np.square((places - places.mean(axis=0)) * spacing).sum(axis=1)

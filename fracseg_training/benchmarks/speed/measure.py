@@ -1,4 +1,4 @@
-"""Comparing the speed of two ways to the same result, on a machine that is never quiet."""
+"""Compare the speed of two ways to the same result, and the rows that report it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 import time
 import tracemalloc
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def paired(
         first: one way.
         second: the other way.
         repeats: number of pairs, at least one.
-        clock: tells the time in seconds.
+        clock: returns the time in seconds.
 
     Raises:
         ValueError: there is no pair to run.
@@ -100,3 +101,51 @@ def peak_mebibytes(run: Callable[[], object]) -> float:
         return tracemalloc.get_traced_memory()[1] / 2**20
     finally:
         tracemalloc.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedSettings:
+    """How the speed is measured.
+
+    Attributes:
+        data: folder that holds `real`.
+        threads: of the networks.
+        repeats: pairs per ratio.
+        uses_network_maps: recover from the maps of the shipped weights; else from true ones with
+            noise, which takes no network.
+
+    Raises:
+        ValueError: a count is below one.
+    """
+
+    data: Path
+    threads: int = 1
+    repeats: int = 3
+    uses_network_maps: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.threads, self.repeats) < 1:
+            raise ValueError(f"threads and repeats must be at least 1, got {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedRow:
+    """One line of the table.
+
+    Attributes:
+        name: what is compared.
+        measured: figures with their units.
+        target: what was asked for; empty where the figure only informs.
+        is_met: None where there is no target.
+    """
+
+    name: str
+    measured: str
+    target: str = ""
+    is_met: bool | None = None
+
+    def line(self) -> str:
+        """The row as a line of text."""
+        verdict = {None: "", True: "met", False: "MISSED"}[self.is_met]
+        asked = f"  [{self.target}: {verdict}]" if self.target else ""
+        return f"{self.name}: {self.measured}{asked}"
