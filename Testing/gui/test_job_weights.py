@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from FractureSegmentationPanel.job_command import RunSettings
+from FractureSegmentationPanel.run.command import RunSettings
 
 
 @pytest.fixture
 def problem(host: Any, slot_errors: Any) -> Callable[..., Any]:
-    from FractureSegmentationPanel.weights import weights_problem
+    from FractureSegmentationPanel.setup.weights import weights_problem
 
     return lambda **settings: weights_problem(RunSettings(**settings))
 
@@ -97,7 +97,7 @@ def test_the_library_would_look_at_the_same_places(host: Any) -> None:
     from FractureSegmentationLib.methods.catalogue import METHODS
     from FractureSegmentationLib.networks import weights as library
     from FractureSegmentationLib.pipeline import models
-    from FractureSegmentationPanel import weights
+    from FractureSegmentationPanel.setup import weights
 
     assert weights.SHIPPED_FOLDER == library.SHIPPED_FOLDER
     assert weights.MODELS_VARIABLE == library.MODELS_VARIABLE
@@ -110,9 +110,9 @@ def test_looking_at_models_loads_no_heavy_package(repository: Path) -> None:
         "import sys, types\n"
         "i18n = types.ModuleType('slicer.i18n'); i18n.tr = str\n"
         "sys.modules['slicer'] = types.ModuleType('slicer'); sys.modules['slicer.i18n'] = i18n\n"
-        "from FractureSegmentationPanel import job_command, job_events, job_folder, job_outcome\n"
-        "from FractureSegmentationPanel import job_tree, weights\n"
-        "assert weights.weights_problem(job_command.RunSettings()) is None\n"
+        "from FractureSegmentationPanel.run import command, events, folder, outcome, tree\n"
+        "from FractureSegmentationPanel.setup import weights\n"
+        "assert weights.weights_problem(command.RunSettings()) is None\n"
         "print(*sorted({'torch', 'scipy', 'SimpleITK', 'vtk'} & set(sys.modules)))\n"
     )
     places = [str(repository), str(repository / "FractureSegmentation")]
