@@ -123,8 +123,8 @@ def _tags(segment: Any) -> dict[str, str]:
     from FractureSegmentationLib.mrml.tags import CONFIDENCE, meant_by, tag_of
     from FractureSegmentationLib.results.reviewed import ACCEPTED
 
-    # The tags that a file of ours has, not those with which the scene keeps house.
+    # The tags that a file of ours has, not those that only the scene needs.
     _, bone, index = meant_by(segment)
     names = {*fragment_segment(bone, index).tags, CONFIDENCE, ACCEPTED}
-    found = {name: tag_of(segment, name) for name in names}
-    return {name: value for name, value in found.items() if value and "|" not in value}
+    tags = {name: tag_of(segment, name) for name in names}
+    return {name: value for name, value in tags.items() if value and "|" not in value}

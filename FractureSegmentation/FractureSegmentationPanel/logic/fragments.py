@@ -105,10 +105,10 @@ def fragment_at(segmentation: Any, point: Sequence[float]) -> str:
     labels = fragments_of(segmentation).labels
     place = ct_lps_of(segmentation, [point])[0]
     k, j, i = (slice(0, count) for count in labels.geometry.shape)
-    found = nearest_voxel(labels.voxels != 0, labels.geometry, place, _CLICK_REACH_MM, (k, j, i))
-    if found is None:
+    voxel = nearest_voxel(labels.voxels != 0, labels.geometry, place, _CLICK_REACH_MM, (k, j, i))
+    if voxel is None:
         return ""
-    return segment_id_of(segmentation, int(labels.voxels[found]))
+    return segment_id_of(segmentation, int(labels.voxels[voxel]))
 
 
 def centre_views(scene: Any, point: Sequence[float]) -> None:

@@ -22,7 +22,7 @@ class FractureSegmentationParameterNode:
         inputVolume: the CT.
         bonesSegmentation: whole bones, one segment each; None lets the method find them.
         outputSegmentation: the fragments; None makes a new segmentation.
-        method: how the fragments are found, one of `METHODS`.
+        method: the segmentation method, one of `METHODS`.
         only: slugs of the bones to look for, separated by commas; empty means all.
         showsSurfaces: whether the fragments have surfaces in 3D.
         exportsMoved: whether an export holds the fragments where the plan puts them.

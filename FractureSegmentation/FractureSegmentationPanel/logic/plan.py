@@ -131,11 +131,11 @@ class PlanLogic:
         from FractureSegmentationLib.errors import InputError
         from FractureSegmentationLib.mrml.plan import find_plan
 
-        found = find_plan(segmentation)
-        if found is None:
+        plan = find_plan(segmentation)
+        if plan is None:
             raise InputError(_("There is no plan yet."), _("Plan the reduction first."))
         # The one known before remembers which fragments overlap.
-        return self._plans.value_of(segmentation, lambda: found)
+        return self._plans.value_of(segmentation, lambda: plan)
 
     def poseNodes(self, segmentation: Any) -> list[Any]:
         """The vtkMRMLLinearTransformNode of every fragment in the plan."""

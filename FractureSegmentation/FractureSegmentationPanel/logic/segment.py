@@ -288,16 +288,16 @@ def cautions_of(volume: Any) -> tuple[str, ...]:
     Args:
         volume: vtkMRMLScalarVolumeNode.
     """
-    found = []
+    cautions = []
     if _is_growing(volume):
-        found.append(
+        cautions.append(
             _("The patient is under 18: growth plates look like fractures. Check every border.")
         )
     if _has_unknown_orientation(volume):
-        found.append(
+        cautions.append(
             _("The file does not say how the patient lies. Check that left and right are right.")
         )
-    return tuple(found)
+    return tuple(cautions)
 
 
 def _is_growing(volume: Any) -> bool:

@@ -192,8 +192,8 @@ def bone_of_name(name: str) -> Bone | None:
     words = set(re.findall(r"[a-z]+", name.lower()))
     words |= {"left"} if words & {"l", "lt", "sin", "sinistra"} else set()
     words |= {"right"} if words & {"r", "rt", "dex", "dextra"} else set()
-    found = [bone for bone in BONES if _is_named(bone, words)]
-    return found[0] if len(found) == 1 else None
+    matches = [bone for bone in BONES if _is_named(bone, words)]
+    return matches[0] if len(matches) == 1 else None
 
 
 def bones_of_segments(segmentation: Any) -> dict[str, Bone]:
@@ -203,17 +203,17 @@ def bones_of_segments(segmentation: Any) -> dict[str, Bone]:
         InputError: none does, or two stand for the same.
     """
     inner = segmentation.GetSegmentation()
-    found = {}
+    bones = {}
     for segment_id in inner.GetSegmentIDs():
         bone = bone_of_name(inner.GetSegment(segment_id).GetName())
         if bone is not None:
-            found[segment_id] = bone
-    if not found:
+            bones[segment_id] = bone
+    if not bones:
         raise InputError(
             _("No segment of the bone segmentation is named after a bone."),
             _("Name them like this: {names}.").format(names=_listed(b.name for b in BONES[:5])),
         )
-    twice = {bone.name for bone in found.values() if list(found.values()).count(bone) > 1}
+    twice = {bone.name for bone in bones.values() if list(bones.values()).count(bone) > 1}
     if twice:
         raise InputError(
             _("Several segments are named after the same bone: {names}.").format(
@@ -221,7 +221,7 @@ def bones_of_segments(segmentation: Any) -> dict[str, Bone]:
             ),
             _("Keep one segment per bone."),
         )
-    return found
+    return bones
 
 
 def write_bones(segmentation: Any, volume: Any, path: Path) -> None:

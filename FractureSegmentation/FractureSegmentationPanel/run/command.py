@@ -24,7 +24,7 @@ class RunSettings:
     Attributes:
         bones: auto, threshold, totalsegmentator, or the path of a label file with the catalogue's
             mask values.
-        only: slugs of the bones wanted; none given means all that are found.
+        only: slugs of the bones wanted; none given means all that are detected.
         method: name of the fragment segmentation method.
         model: folder of the fragment model; None takes the shipped one.
         bones_model: folder that holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
@@ -65,8 +65,8 @@ def python_executable() -> str:
     Raises:
         FileNotFoundError: neither is there. Slicer itself is never started in its place.
     """
-    if found := shutil.which("PythonSlicer"):
-        return found
+    if launcher := shutil.which("PythonSlicer"):
+        return launcher
     if Path(sys.executable or "").name.lower().startswith("python"):
         return sys.executable
     raise FileNotFoundError("PythonSlicer")

@@ -68,7 +68,7 @@ class News:
 
 @dataclass(slots=True)
 class _Log:
-    """The newest lines that were not shown yet."""
+    """The latest lines that were not shown yet."""
 
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_LOG_LINES))
     left_out: int = 0
@@ -120,8 +120,8 @@ class ChildReader:
     @property
     def absent_package(self) -> str:
         """The package that the child could not import, as Python's last words say it; or ""."""
-        found = [match for line in self._tail for match in _ABSENT_PACKAGE.findall(line)]
-        return found[-1] if found else ""
+        names = [match for line in self._tail for match in _ABSENT_PACKAGE.findall(line)]
+        return names[-1] if names else ""
 
     def read_out(self, data: bytes) -> None:
         """Take bytes of the child's stdout."""

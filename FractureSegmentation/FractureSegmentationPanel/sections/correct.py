@@ -224,9 +224,9 @@ class CorrectSection:
     def _target(self, segmentation: Any, points: list[Any]) -> str:
         """The fragment that is meant: the one under the points, else the one selected."""
         for point in points:
-            found: str = self._logic.fragmentAt(segmentation, point)
-            if found:
-                return found
+            segment_id: str = self._logic.fragmentAt(segmentation, point)
+            if segment_id:
+                return segment_id
         selected: list[str] = self._panel.selectedSegmentIds()
         if len(selected) == 1:
             return selected[0]

@@ -108,11 +108,11 @@ class Drawing:
 
     def pieces(self) -> list[list[PointRas]]:
         """The points of each piece."""
-        node, found = self.node, {}
+        node, pieces = self.node, {}
         for index in self._defined():
             piece = node.GetNthControlPointDescription(index)
-            found.setdefault(piece, []).append(self._point(index))
-        return list(found.values())
+            pieces.setdefault(piece, []).append(self._point(index))
+        return list(pieces.values())
 
     def plane(self) -> tuple[PointRas, PointRas]:
         """A point of the plane and its normal, in the world's RAS, mm."""

@@ -39,8 +39,8 @@ def is_installed(requirement: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     # A damaged installation has no version.
-    found = _RELEASE.match(version or "")
-    return found is not None and _numbers(found.group()) >= _numbers(wanted["least"] or "0")
+    release = _RELEASE.match(version or "")
+    return release is not None and _numbers(release.group()) >= _numbers(wanted["least"] or "0")
 
 
 def missing(requirements: tuple[str, ...]) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def fetch(address: str, target: Path, sha256: str, step: Callable[[], None] | No
     Raises:
         EnvironmentProblemError: it did not arrive, or is another file.
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with _failures_as_problems():
         if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
             return
@@ -98,10 +98,10 @@ def fetch(address: str, target: Path, sha256: str, step: Callable[[], None] | No
         answer = urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS)  # noqa: S310  ours
         with answer as source, draft.open("wb") as file:
             while portion := source.read(_PORTION_BYTES):
-                found.update(portion)
+                digest.update(portion)
                 file.write(portion)
                 (step or _breathe)()
-        if found.hexdigest() != sha256:
+        if digest.hexdigest() != sha256:
             raise EnvironmentProblemError(
                 _("The sample data that arrived is not the published one."),
                 _("Try again; a proxy or a cut connection may have changed it."),
