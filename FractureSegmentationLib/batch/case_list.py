@@ -31,7 +31,7 @@ class ListedCase:
         line: where it stands in the list, 1 = first line of the file.
         ct: a DICOM folder, a file of a DICOM series, or an image file.
         series: number or UID of the series; None if the list does not say.
-        bones: how the bones are found, or a label file; None if the list does not say.
+        bones: how the bones are detected, or a label file; None if the list does not say.
     """
 
     name: str
@@ -76,7 +76,7 @@ def read_case_list(path: Path) -> tuple[ListedCase, ...]:
 
 
 def _bones_named(text: str, folder: Path) -> BoneFinder | Path | None:
-    """How bones are found: the name of a way, or else a label file, relative to `folder`."""
+    """How bones are detected: the name of a way, or else a label file, relative to `folder`."""
     return finder_named(text) or (folder / text if text else None)
 
 

@@ -54,7 +54,7 @@ class CaseJob:
         ct: what to read.
         out: its result folder.
         settings: how to segment; `bones` names a way.
-        bones_file: a label file that holds the bones; None if they are to be found.
+        bones_file: a label file that holds the bones; None if they are to be detected.
         series: number or UID of the series, where a folder holds several.
         may_replace: whether a result of other settings or another CT may be replaced.
         writes_meshes: whether surfaces are written as STL files.

@@ -126,13 +126,13 @@ class RunLog:
 
 def counts_of(records: Sequence[CaseRecord]) -> dict[str, int]:
     """How many cases there are, are done (of those: kept from earlier), failed and wait."""
-    found = Counter(record.status for record in records)
+    statuses = Counter(record.status for record in records)
     return {
         "cases": len(records),
-        "done": found["done"],
+        "done": statuses["done"],
         "kept": sum(record.is_kept for record in records),
-        "failed": found["failed"],
-        "waiting": found["waiting"],
+        "failed": statuses["failed"],
+        "waiting": statuses["waiting"],
     }
 
 

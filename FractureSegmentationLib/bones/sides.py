@@ -1,7 +1,7 @@
 """Which side a bone is on, from where it lies: networks see windows, and windows have no midline.
 
-A network tells a hip bone from a femur by its looks, but a left hip bone from a right one only by
-what else is in the window. Here the two are one kind until the plane between them is known.
+A network distinguishes a hip bone from a femur by looks, but a left hip bone from a right one
+only by what else is in the window. Here the two are one kind until the plane between them is known.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def bones_by_totalsegmentator(
 
     Raises:
         EnvironmentProblemError: the package is not installed, or it failed.
-        NoBoneError: it found none of the bones.
+        NoBoneError: it detected none of the bones.
     """
     if segment is None:
         require_totalsegmentator()

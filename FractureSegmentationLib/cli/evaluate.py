@@ -62,7 +62,7 @@ def _png(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path
     type=click.FloatRange(0.0, 1.0, min_open=True),
     default=ScoreSettings().match_iou,
     show_default=True,
-    help="From which IoU on pengwin2026 counts a fragment as found.",
+    help="From which IoU on pengwin2026 counts a fragment as detected.",
 )
 @click.option(
     "--ignore-unpaired", is_flag=True, help="Cases that only one folder has are no failure."
@@ -141,7 +141,7 @@ def evaluate(
 
 
 def _outputs(json_path: Path | None, csv_path: Path | None, picture: Path | None) -> list[Output]:
-    """The files that were asked for."""
+    """The requested files."""
     outputs = []
     if json_path is not None:
         mark = SCHEMA.partition("/")[0].encode()

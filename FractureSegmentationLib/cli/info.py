@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 def info(ct: Path, series: str | None, as_json: bool) -> None:
     """Say what CT holds and whether it can be segmented.
 
-    Of a DICOM folder every series is told: what it is, its size, spacing and HU range, what is
+    Of a DICOM folder every series is reported: what it is, its size, spacing and HU range, what is
     wrong with it, and which one `fracseg segment` would take. The exit status is 0 if there is a
     usable CT, else 2.
     """
-    found = survey(ct, series=series)
+    result = survey(ct, series=series)
     if as_json:
-        click.echo(json.dumps(_entries(found), indent=1))
+        click.echo(json.dumps(_entries(result), indent=1))
     else:
-        for name, text in _lines(found):
+        for name, text in _lines(result):
             click.echo(f"{name + ':':<11}{text}" if name else f"{'':<11}{text}")
-    if found.refusal is not None:
-        raise found.refusal
+    if result.refusal is not None:
+        raise result.refusal
 
 
-def _lines(found: Survey) -> Iterator[tuple[str, str]]:
-    """What is told in words: a heading (or none, if it goes on) and a text."""
-    yield "Usable", "yes" if found.ct is not None else "no"
-    for one in found.series:
+def _lines(result: Survey) -> Iterator[tuple[str, str]]:
+    """The report in words: a heading (or none, if it goes on) and a text."""
+    yield "Usable", "yes" if result.ct is not None else "no"
+    for one in result.series:
         yield f"Series {one.number}", one.contents
         yield "", _verdict(one)
         if one.hu_range is not None and one.geometry is not None:
@@ -54,8 +54,8 @@ def _lines(found: Survey) -> Iterator[tuple[str, str]]:
         if not one.is_taken:
             for warning in one.warnings:
                 yield "", f"Warning: {warning}"
-    if found.ct is not None:
-        yield from _ct_lines(found.ct)
+    if result.ct is not None:
+        yield from _ct_lines(result.ct)
 
 
 def _verdict(one: SeriesFinding) -> str:
@@ -80,14 +80,14 @@ def _ct_lines(ct: CtInput) -> Iterator[tuple[str, str]]:
         yield "Warning", warning
 
 
-def _entries(found: Survey) -> dict[str, Any]:
-    entries: dict[str, Any] = {"usable": found.ct is not None}
-    if found.refusal is not None:
-        entries["problem"] = found.refusal.message
-        entries["remedy"] = found.refusal.remedy
-    if found.ct is not None:
-        entries |= _ct_entries(found.ct)
-    entries["series"] = [_series_entry(one) for one in found.series]
+def _entries(result: Survey) -> dict[str, Any]:
+    entries: dict[str, Any] = {"usable": result.ct is not None}
+    if result.refusal is not None:
+        entries["problem"] = result.refusal.message
+        entries["remedy"] = result.refusal.remedy
+    if result.ct is not None:
+        entries |= _ct_entries(result.ct)
+    entries["series"] = [_series_entry(one) for one in result.series]
     return entries
 
 

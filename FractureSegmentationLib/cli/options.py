@@ -40,7 +40,7 @@ class SegmentOptions:
         """The settings of a run.
 
         Args:
-            bones: how they are found, or the bones themselves.
+            bones: how they are detected, or the bones themselves.
         """
         return SegmentSettings(
             bones=bones,

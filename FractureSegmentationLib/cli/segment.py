@@ -99,7 +99,7 @@ def _request(ct: Path, out: Path, options: SegmentOptions) -> CaseRequest:
 
 
 def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
-    """How the bones are found, and the files read for it."""
+    """How the bones are detected, and the files read for it."""
     finder = finder_named(text)
     if finder is not None:
         return finder, ()

@@ -234,5 +234,5 @@ def outcome_of(record: CaseRecord) -> str:
     if record.status == "failed":
         return f"failed. {record.error} {record.remedy}".rstrip()
     count = record.fragment_count or 0
-    found = "1 fragment" if count == 1 else f"{count} fragments"
-    return f"{found}, kept" if record.is_kept else f"{found}, {record.seconds:.0f} s"
+    text = "1 fragment" if count == 1 else f"{count} fragments"
+    return f"{text}, kept" if record.is_kept else f"{text}, {record.seconds:.0f} s"

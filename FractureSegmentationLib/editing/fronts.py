@@ -62,7 +62,7 @@ def led_pieces(
         points: (K, J, I) piece 1..n of each point, 0 elsewhere.
         separation: (K, J, I) how likely fragments part at each voxel, 0 to 1.
         spacing_mm: voxel size along (k, j, i), in mm.
-        cost: slowness where parting is certain, on top of 1.
+        cost: slowness where contact is certain, on top of 1.
         config: weights.
 
     Returns:

@@ -87,8 +87,8 @@ class ScoreSettings:
 
     Attributes:
         with_distances: measure surface distances, which cost most of the time.
-        match_iou: from which IoU on `pengwin2026` counts a fragment as found; the other protocols
-            do not look at it.
+        match_iou: from which IoU on `pengwin2026` counts a fragment as detected; the other
+            protocols do not use it.
 
     Raises:
         ValueError: `match_iou` is not above 0 and at most 1.
@@ -138,7 +138,7 @@ class Protocol:
         summary: what it does, for the help.
         explanation: what stands under its tables.
         metrics: its figures, in the order of the columns.
-        primary: name of the metric that tells the worst cases.
+        primary: name of the metric that defines the worst cases.
         is_reconstructed: it imitates an evaluator whose code was not public.
         score: scores one case; raises ValueError where a label belongs to no bone.
     """
@@ -159,7 +159,7 @@ class Protocol:
 
     @property
     def primary_metric(self) -> Metric:
-        """The metric that tells the worst cases."""
+        """The metric that defines the worst cases."""
         return next(metric for metric in self.metrics if metric.name == self.primary)
 
 
@@ -250,8 +250,8 @@ def bone_values(cases: Named, metric: Metric, bone: str | None = None) -> list[f
 def bone_names(cases: Named) -> tuple[str, ...]:
     """The bones that occur, in catalogue order."""
     order = {bone.slug: place for place, bone in enumerate(BONES)}
-    found = {bone.bone for _, case in cases for bone in case.bones}
-    return tuple(sorted(found, key=lambda name: order[name.split("+")[0]]))
+    present = {bone.bone for _, case in cases for bone in case.bones}
+    return tuple(sorted(present, key=lambda name: order[name.split("+")[0]]))
 
 
 def worst_cases(cases: Named, metric: Metric, count: int) -> tuple[WorstCase, ...]:

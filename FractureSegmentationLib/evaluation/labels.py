@@ -33,8 +33,8 @@ def cropped_to_labels(
 ) -> tuple[LabelVolume, LabelVolume]:
     """Both on the box around everything that is labelled in either, and one voxel more.
 
-    The voxel more is what a surface needs to be told from the border of the volume; so no figure
-    of any protocol changes, and a whole CT costs as little as its bones.
+    With the extra voxel no surface coincides with the border of the volume, so no figure of any
+    protocol changes, and a whole CT costs as little as its bones.
 
     Args:
         prediction: fragment labels.
@@ -59,7 +59,7 @@ def _compact(labels: LabelVolume) -> LabelVolume:
 
 
 def bone_groups(*numberings: Numbering) -> dict[str, str]:
-    """For every bone slug, the slugs of the bones that one of the numberings cannot tell from it.
+    """For every bone slug, the bones that one of the numberings cannot distinguish from it.
 
     PENGWIN 2026 gives both femora one range: against it, they are scored as one bone.
 
@@ -106,12 +106,12 @@ def labels_by_bone(
     Raises:
         ValueError: a label belongs to no bone.
     """
-    found = {name: BoneLabels() for name in groups.values()}
+    by_bone = {name: BoneLabels() for name in groups.values()}
     for label in table.truth_labels.tolist():
-        found[groups[truth_numbering.fragment_of(label)[0].slug]].truths.append(label)
+        by_bone[groups[truth_numbering.fragment_of(label)[0].slug]].truths.append(label)
     for label in table.prediction_labels.tolist():
-        found[groups[prediction_numbering.fragment_of(label)[0].slug]].predictions.append(label)
-    return {name: labels for name, labels in found.items() if labels.truths or labels.predictions}
+        by_bone[groups[prediction_numbering.fragment_of(label)[0].slug]].predictions.append(label)
+    return {name: labels for name, labels in by_bone.items() if labels.truths or labels.predictions}
 
 
 def without_small_labels(labels: LabelArray, min_voxels: float) -> tuple[LabelArray, int]:

@@ -161,7 +161,7 @@ def _count_values(values: Counts) -> tuple[Counts, Counts]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragmentCounts:
-    """Found, invented, missed, merged and split fragments; counts of several bones add up.
+    """Detected, invented, missed, merged and split fragments; counts of several bones add up.
 
     Attributes:
         detected: true fragments whose match has an IoU of at least 0.5.

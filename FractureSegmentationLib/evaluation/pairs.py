@@ -88,26 +88,26 @@ def without_names(pairing: Pairing) -> Pairing:
     )
 
 
-def chosen_numbering(source: LabelSource, asked: str | None, option: str) -> Numbering:
+def chosen_numbering(source: LabelSource, requested: str | None, option: str) -> Numbering:
     """The numbering that the report or the option says.
 
     Raises:
         InputError: neither says it, or they contradict each other.
     """
-    if asked is None:
+    if requested is None:
         if source.numbering is None:
             raise InputError(
                 "The labels do not say which bone they stand for.",
                 f"Name their numbering with {option}: {', '.join(NUMBERINGS)}.",
             )
         return source.numbering
-    if source.numbering is not None and source.numbering.name != asked:
+    if source.numbering is not None and source.numbering.name != requested:
         raise InputError(
             f"The report of the result says its labels are numbered {source.numbering.name}, "
-            f"not {asked}.",
+            f"not {requested}.",
             f"Leave out {option}.",
         )
-    return NUMBERINGS[asked]
+    return NUMBERINGS[requested]
 
 
 def read_pair(

@@ -58,11 +58,11 @@ def score_pengwin2024(request: ScoreRequest) -> CaseFigures:
         ValueError: a label belongs to no bone in its numbering.
     """
     table = overlap_table(request.prediction.voxels, request.truth.voxels)
-    found = labels_by_bone(
+    by_bone = labels_by_bone(
         table, request.prediction_numbering, request.truth_numbering, bone_groups()
     )
     scorer = _Scorer(request, table)
-    bones = tuple(scorer.bone(name, found.get(name, BoneLabels())) for name in BONES)
+    bones = tuple(scorer.bone(name, by_bone.get(name, BoneLabels())) for name in BONES)
     matched = [f.values for bone in bones for f in bone.fragments if f.values]
     return CaseFigures(
         values={
@@ -72,7 +72,7 @@ def score_pengwin2024(request: ScoreRequest) -> CaseFigures:
             **_means(_ANATOMY, [bone.values for bone in bones]),
         },
         bones=bones,
-        notes=_notes(bones, set(found), is_empty=not matched),
+        notes=_notes(bones, set(by_bone), is_empty=not matched),
     )
 
 

@@ -75,18 +75,18 @@ def score_pengwin2026(request: ScoreRequest) -> CaseFigures:
     """
     prediction, truth, notes = _pruned(request)
     table = overlap_table(prediction, truth)
-    # The femora are one anatomy here, whatever the labels could tell apart.
+    # The femora are one anatomy here, whatever the labels could distinguish.
     groups = bone_groups(request.prediction_numbering, request.truth_numbering, PENGWIN_2026)
-    found = labels_by_bone(table, request.prediction_numbering, request.truth_numbering, groups)
+    by_bone = labels_by_bone(table, request.prediction_numbering, request.truth_numbering, groups)
     known = {groups[slug] for slug, _ in PENGWIN_2026.first_labels}
     scorer = _Scorer(request, prediction, truth, table)
     scored = [
         scorer.bone(name, labels.truths, labels.predictions)
-        for name, labels in found.items()
+        for name, labels in by_bone.items()
         if name in known
     ]
     bones = tuple(bone for bone, _ in scored)
-    foreign = [name for name in found if name not in known]
+    foreign = [name for name in by_bone if name not in known]
     if foreign:
         notes = (*notes, f"Not looked at by this protocol: {', '.join(foreign)}.")
     return CaseFigures(

@@ -48,7 +48,7 @@ class FragmentScore:
         volume_mm3: its true volume.
         iou: intersection over union, 0 where it is missing.
         dice: Dice coefficient, 0 where it is missing.
-        hd95_mm: 95th percentile Hausdorff distance; NaN where distances were not asked for.
+        hd95_mm: 95th percentile Hausdorff distance; NaN where distances were not requested.
         assd_mm: average symmetric surface distance; likewise.
     """
 
@@ -87,7 +87,7 @@ class BoneScore:
         headline: means over the true fragments of at least `min_fragment_mm3`.
         all_fragments: means over every true fragment.
         bone: the whole bone, its fragments merged.
-        counts: found, invented, missed, merged, split; every fragment counts.
+        counts: detected, invented, missed, merged, split; every fragment counts.
         spurious: predicted fragments of at least `min_fragment_mm3` that match no true one.
         min_fragment_mm3: the smallest fragment the headline looks at.
     """

@@ -60,7 +60,7 @@ def surface_distances(
 
 
 def missing_distances(truth: MaskArray, spacing_mm: Spacing) -> SurfaceDistances:
-    """What a fragment costs that was not found: diameter and radius of the sphere around it.
+    """What a fragment costs that was not detected: diameter and radius of the sphere around it.
 
     The sphere is centred on the mean of the voxel centres and reaches the farthest of them.
 

@@ -1,13 +1,15 @@
 """DICOM SEG: fragments as an object of the patient's own study, for PACS and DICOM viewers.
 
 It is written with highdicom, an optional package. Unlike everything else that is written here, it
-carries the patient's identity: an object without it would belong to nobody.
+carries the patient's identity: an object without it would belong to nobody. What a segment is comes
+from its terminology tag, as coded concepts of DICOM.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,6 @@ from FractureSegmentationLib import __version__
 from FractureSegmentationLib.anatomy.catalogue import Code
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
-from FractureSegmentationLib.export.dicom_seg_codes import (
-    PRIVATE_SCHEME,
-    PRIVATE_SCHEME_NAME,
-    SegmentTerms,
-    terms_of,
-)
 from FractureSegmentationLib.export.dicom_seg_source import CtImages
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment
 from FractureSegmentationLib.types import LabelArray, MaskArray
@@ -35,12 +31,16 @@ UNREVIEWED, REVIEWED = "UNREVIEWED", "REVIEWED"
 IDENTITY_NOTICE = (
     "The DICOM SEG carries the patient's identity (name, number, dates), as the CT does."
 )
-
 _PRODUCT = "FractureSegmentation"
 _SERIES_OFFSET = 100  # above the number of the CT's series, where 3D Slicer puts its own too
 _HIGHEST_SERIES = 2**31 - 1
 _LONGEST_TEXT = 64
 _AUTOMATIC, _SEMIAUTOMATIC, _MANUAL = "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"
+TISSUE = Code(scheme="SCT", value="85756007", meaning="Tissue")
+"""What 3D Slicer takes for a segment of which nothing is said."""
+PRIVATE_SCHEME = "99FRACSEG"
+PRIVATE_SCHEME_NAME = "FractureSegmentation codes"
+_LONGEST_SCHEME, _LONGEST_VALUE, _LONGEST_MEANING = 16, 16, 64
 
 
 def require_highdicom() -> None:
@@ -113,6 +113,51 @@ def series_description(*, is_reviewed: bool) -> str:
     """What a PACS lists: nobody may take an unreviewed result for a finding."""
     state = "reviewed by a person" if is_reviewed else "UNREVIEWED, not for diagnosis"
     return f"Bone fragments, {state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentTerms:
+    """The coded description of one segment.
+
+    Attributes:
+        category: e.g. Morphologically Abnormal Structure.
+        kind: e.g. Fracture.
+        kind_modifier: e.g. Fragment; None if there is none.
+        region: the bone that it lies in; None where the kind says it already.
+        region_modifier: the side of the region.
+    """
+
+    category: Code = TISSUE
+    kind: Code = TISSUE
+    kind_modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
+
+    def uses(self, scheme: str) -> bool:
+        """Whether one of the codes is of a scheme."""
+        codes = (self.category, self.kind, self.kind_modifier, self.region, self.region_modifier)
+        return any(code is not None and code.scheme == scheme for code in codes)
+
+
+def terms_of(segment: Segment) -> SegmentTerms:
+    """The terms in a segment's `TerminologyEntry`; where there are none, it is tissue.
+
+    The tag reads `context~category~type~modifier~context~region~modifier`, every code
+    `scheme^value^meaning`; lists of codes of 3D Slicer write it likewise.
+    """
+    parts = segment.tags.get("TerminologyEntry", "").split("~")
+    parts += [""] * (7 - len(parts))
+    category, kind, kind_modifier = (_code(part) for part in parts[1:4])
+    region, region_modifier = (_code(part) for part in parts[5:7])
+    if category is None or kind is None:
+        return SegmentTerms()
+    return SegmentTerms(
+        category=category,
+        kind=kind,
+        kind_modifier=kind_modifier,
+        region=region,
+        region_modifier=region_modifier if region is not None else None,
+    )
 
 
 def _pixels(
@@ -212,3 +257,12 @@ def _short(text: str) -> str:
     """Text as DICOM's long strings hold it: no backslash, no control characters, 64 at most."""
     plain = "".join("/" if c == "\\" else c for c in text if c.isprintable()).strip()
     return plain[:_LONGEST_TEXT].strip() or "segment"
+
+
+def _code(text: str) -> Code | None:
+    """One code; None of what DICOM could not hold."""
+    scheme, value, meaning = (*text.split("^"), "", "", "")[:3]
+    lengths = ((scheme, _LONGEST_SCHEME), (value, _LONGEST_VALUE), (meaning, _LONGEST_MEANING))
+    if not all(0 < len(word) <= longest for word, longest in lengths) or "\\" in text:
+        return None
+    return Code(scheme=scheme, value=value, meaning=meaning)

@@ -95,13 +95,13 @@ def _series_at(path: Path) -> tuple[SeriesInfo, ...]:
     )
 
 
-def _chosen(found: Sequence[SeriesInfo], wanted: str | None, series_hash: str) -> SeriesInfo:
+def _chosen(series: Sequence[SeriesInfo], wanted: str | None, series_hash: str) -> SeriesInfo:
     if not series_hash:
-        return choose_series(found, wanted)
+        return choose_series(series, wanted)
     salt = install_salt()
-    meant = [one for one in found if hashed_identifier(one.uid, salt) == series_hash]
+    meant = [one for one in series if hashed_identifier(one.uid, salt) == series_hash]
     if wanted is not None:
-        meant = [one for one in (choose_series(found, wanted),) if one in meant]
+        meant = [one for one in (choose_series(series, wanted),) if one in meant]
     if not meant:
         raise InputError(
             "The CT is not the DICOM series that the segmentation was made from, as far as this "

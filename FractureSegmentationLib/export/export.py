@@ -1,8 +1,13 @@
-"""`fracseg export` on one screen: read, move by the plan, write in the format asked for."""
+"""`fracseg export` on one screen: read, move by the plan, write in the requested format.
+
+The folder is there whole or not at all. An export may replace an export, never a result: that one
+holds more than can be made from it again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +15,25 @@ from typing import Any
 from FractureSegmentationLib.errors import InputError, NoBoneError
 from FractureSegmentationLib.export.dicom_seg import require_highdicom
 from FractureSegmentationLib.export.formats import DICOM_SEG, FORMATS, Job, Written
-from FractureSegmentationLib.export.place import FILES_KEY, SCHEMA, staged_export
-from FractureSegmentationLib.export.plan import moving_poses
+from FractureSegmentationLib.export.poses import moving_poses
+from FractureSegmentationLib.io.folder import (
+    FOREIGN_FILE,
+    REPORT_NAME,
+    SCHEMA_KEY,
+    SCHEMA_PREFIX,
+    staged_folder,
+)
+from FractureSegmentationLib.io.json_object import read_json_object
 from FractureSegmentationLib.planning.plan_file import read_plan
 from FractureSegmentationLib.progress import Progress
-from FractureSegmentationLib.results.layers import LayeredLabels
+from FractureSegmentationLib.results.layers import LayeredLabels, is_reviewed
 from FractureSegmentationLib.results.report import write_report
-from FractureSegmentationLib.results.reviewed import is_reviewed
 from FractureSegmentationLib.results.source import files_of, read_source
 
 FILE_ENDINGS = (".stl", ".obj", ".mtl", ".ply", ".glb", ".nii", ".nii.gz", ".nrrd")
+SCHEMA = f"{SCHEMA_PREFIX}-export/1"
+FILES_KEY = "files"
+"""Key of the report under which an export lists its files, itself left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +105,7 @@ def export_segmentation(request: ExportRequest, progress: Progress | None = None
         for warning in source.warnings:
             progress.warn(warning)
         moving = moving_poses(poses, [one.segment.id for one in source.labels.segments])
-        _tell_empty(source.labels, progress)
+        _report_empty(source.labels, progress)
         progress.enter("export", 0.2, 1.0)
         job = Job(
             source=source,
@@ -109,6 +123,42 @@ def export_segmentation(request: ExportRequest, progress: Progress | None = None
         fragment_count=len(source.labels.filled()),
         moved=tuple(moving),
     )
+
+
+def staged_export(
+    out: Path, *, overwrite: bool, inputs: Sequence[Path]
+) -> AbstractContextManager[Path]:
+    """Give a private temporary folder that becomes `out` when the block ends without an error.
+
+    Args:
+        out: the folder to make; missing parents are made too.
+        overwrite: replace `out` if it is an export of ours without any foreign file, or empty.
+        inputs: what is read; `out` may not be one of it, hold it, or lie inside it.
+
+    Returns:
+        Gives the folder to write into (mode 0700), on the same disk as `out`.
+
+    Raises:
+        OutputExistsError: `out` may not be made or replaced.
+        EnvironmentProblemError: the disk is full, read-only, or fails otherwise.
+    """
+    return staged_folder(
+        out, overwrite=overwrite, inputs=inputs, reason_to_keep=reason_to_keep_export
+    )
+
+
+def reason_to_keep_export(folder: Path) -> str:
+    """Why `folder` is not a plain export of ours; empty if it is one, or is empty."""
+    present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    if not present:
+        return ""
+    listed = _listed_files(folder / REPORT_NAME)
+    if listed is None:
+        return "it is no export of FractureSegmentation"
+    own = {*listed, REPORT_NAME}
+    if any(path.is_symlink() or not path.is_file() or n not in own for n, path in present.items()):
+        return FOREIGN_FILE
+    return ""
 
 
 def _refuse_file_name(out: Path) -> None:
@@ -141,7 +191,7 @@ def _check_dicom(request: ExportRequest) -> None:
         )
 
 
-def _tell_empty(labels: LayeredLabels, progress: Progress) -> None:
+def _report_empty(labels: LayeredLabels, progress: Progress) -> None:
     """Say which segments have no voxels, and refuse if none has any."""
     filled = labels.filled()
     if not filled:
@@ -178,3 +228,12 @@ def _report(format_name: str, job: Job, written: Sequence[Written]) -> dict[str,
 
 def _file_names(written: Sequence[Written]) -> list[str]:
     return list(dict.fromkeys(name for one in written for name in one.files))
+
+
+def _listed_files(report_path: Path) -> list[str] | None:
+    """The files that an export's report lists; None if it is no report of an export."""
+    report = read_json_object(report_path)
+    if report is None or report.get(SCHEMA_KEY) != SCHEMA:
+        return None
+    files = report.get(FILES_KEY)
+    return [str(name) for name in files] if isinstance(files, list) else None

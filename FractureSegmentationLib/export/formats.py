@@ -1,34 +1,36 @@
 """The formats: which files each one makes of a segmentation.
 
 STL and PLY know one object per file, so every fragment gets a file. OBJ and glTF hold many objects,
-and programs open one of their files at a time, so all fragments share one.
+and programs open one of their files at a time, so all fragments share one. A label image comes with
+a table that names its labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from FractureSegmentationLib.anatomy.naming import Segment
+from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.export.dicom_seg import IDENTITY_NOTICE, write_dicom_seg
 from FractureSegmentationLib.export.dicom_seg_source import read_ct_images
 from FractureSegmentationLib.export.glb import write_glb
-from FractureSegmentationLib.export.label_image import (
-    in_one_layer,
-    refuse_overlaps,
-    write_label_table,
-)
-from FractureSegmentationLib.export.model import Model, posed_models
-from FractureSegmentationLib.export.obj import write_obj
-from FractureSegmentationLib.export.ply import write_ply
 from FractureSegmentationLib.export.poses import move_labels
+from FractureSegmentationLib.export.surfaces import Model, posed_models, write_obj, write_ply
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.mesh import write_stl
 from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.progress import Progress
-from FractureSegmentationLib.results.layers import LayeredLabels
-from FractureSegmentationLib.results.reviewed import is_reviewed
+from FractureSegmentationLib.results.layers import (
+    LayeredLabels,
+    LayeredSegment,
+    is_reviewed,
+    one_layer,
+)
 from FractureSegmentationLib.results.seg_nrrd import write_layered_seg_nrrd
 from FractureSegmentationLib.results.source import Source
 
@@ -36,6 +38,8 @@ STEM = "fragments"
 """Name of a file that holds all fragments, without its ending."""
 DICOM_SEG = "dicom-seg"
 """The one format that needs the CT and moves no fragment."""
+COLUMNS = ("LabelValue", "Name", "Color_R", "Color_G", "Color_B", "Color_A")
+"""Those of 3D Slicer's colour tables; colours are 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Job:
         source: the segmentation.
         poses: (4, 4) in LPS, mm by id of the segments that move.
         folder: exists and is empty.
-        progress: told how far it is and what the user should know.
+        progress: receives progress and warnings.
         ct: DICOM folder or file that the segmentation was made from; only DICOM SEG has one.
         series: number or UID of the series there that is meant; None chooses it.
     """
@@ -65,6 +69,58 @@ class Written:
 
     segment: Segment
     files: tuple[str, ...]
+
+
+def refuse_overlaps(labels: LayeredLabels) -> None:
+    """Refuse a segmentation that one label per voxel cannot hold.
+
+    Raises:
+        InputError: two segments share voxels.
+    """
+    for one, other in labels.overlaps():
+        raise InputError(
+            f"A label image holds one label per voxel, but {one.name} and {other.name} overlap.",
+            "Export seg.nrrd or surfaces, which hold both.",
+        )
+
+
+def in_one_layer(labels: LayeredLabels) -> tuple[LayeredLabels, tuple[str, ...]]:
+    """The same segments with one label per voxel.
+
+    Where segments overlap, the voxels stay with the one listed first. A label value that an earlier
+    segment has is replaced by the smallest free one.
+
+    Returns:
+        The segmentation in one layer, and a warning for every new label value.
+
+    Raises:
+        InputError: there are more segments than label values.
+    """
+    if len(labels.layers) == 1:
+        return labels, ()
+    segments, warnings = _with_values_of_their_own(labels.segments)
+    highest = max(segment.label_value for segment in segments)
+    if highest > np.iinfo(np.uint16).max:
+        raise InputError("The segmentation has too many segments.", "Export seg.nrrd.")
+    voxels = np.zeros(labels.geometry.shape, np.uint8 if highest < 256 else np.uint16)
+    for one, segment in zip(labels.segments, segments, strict=True):
+        voxels[labels.mask(one) & (voxels == 0)] = segment.label_value
+    first = labels.layers[0]
+    return one_layer(first.with_voxels(voxels), segments), warnings
+
+
+def write_label_table(path: Path, segments: Sequence[Segment]) -> None:
+    """Write which label means what, as a colour table that 3D Slicer reads.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for segment in sorted(segments, key=lambda one: one.label_value):
+            color = [round(255 * value) for value in segment.color]
+            table.writerow([segment.label_value, segment.name, *color, 255])
 
 
 def _models(job: Job) -> tuple[Model, ...]:
@@ -140,6 +196,26 @@ def _moved(job: Job) -> LayeredLabels:
     for warning in moved.warnings:
         job.progress.warn(warning)
     return moved.labels
+
+
+def _with_values_of_their_own(
+    segments: Sequence[LayeredSegment],
+) -> tuple[list[Segment], tuple[str, ...]]:
+    taken: set[int] = set()
+    wanted = {one.segment.label_value for one in segments}
+    result, warnings = [], []
+    for one in segments:
+        value = one.segment.label_value
+        if value in taken:
+            free = iter(range(1, len(segments) + len(wanted) + 1))
+            value = next(n for n in free if n not in taken and n not in wanted)
+            warnings.append(
+                f"{one.segment.name} has label {value} instead of {one.segment.label_value}, "
+                "which another segment has."
+            )
+        taken.add(value)
+        result.append(replace(one.segment, label_value=value))
+    return result, tuple(warnings)
 
 
 FORMATS: Mapping[str, Callable[[Job], list[Written]]] = {

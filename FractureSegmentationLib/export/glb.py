@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.anatomy.catalogue import Rgb
-from FractureSegmentationLib.export.model import Model
+from FractureSegmentationLib.export.surfaces import Model
 from FractureSegmentationLib.mesh import Surface
 
 METRES_PER_MM = 0.001

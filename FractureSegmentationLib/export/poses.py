@@ -1,8 +1,8 @@
-"""Label maps after a plan: moved fragments, resampled on the grid they were on."""
+"""Which fragments a plan moves, and the label maps after it, resampled on the grid they were on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import affine_transform, find_objects
 
 from FractureSegmentationLib.anatomy.naming import Segment
+from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment
@@ -17,6 +18,7 @@ from FractureSegmentationLib.types import Box, LabelArray, MaskArray
 from FractureSegmentationLib.voxels.boxes import box_between
 
 _Index = npt.NDArray[np.float64]
+_LONGEST_LIST = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +60,26 @@ def move_labels(labels: LayeredLabels, poses: Mapping[str, Pose]) -> MovedLabels
             )
         stack.add(one, part)
     return MovedLabels(labels=stack.as_labels(labels), warnings=tuple(warnings))
+
+
+def moving_poses(poses: Mapping[str, Pose], known: Iterable[str]) -> dict[str, Pose]:
+    """The poses that move something.
+
+    Args:
+        poses: a pose per fragment id.
+        known: ids of the fragments there are.
+
+    Raises:
+        InputError: a fragment is not among them; the message names it.
+    """
+    ids = list(known)
+    strange = [repr(fragment) for fragment in poses if fragment not in set(ids)]
+    if strange:
+        raise InputError(
+            f"The plan moves fragments that the segmentation does not hold: {_listed(strange)}.",
+            f"It holds: {_listed(ids)}.",
+        )
+    return {name: pose for name, pose in poses.items() if not np.array_equal(pose, np.eye(4))}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,3 +202,8 @@ def _index_map(geometry: Geometry, pose: Pose) -> tuple[_Index, _Index]:
     points = geometry.to_lps(steps) @ pose[:3, :3].T + pose[:3, 3]
     images = geometry.to_index(points)
     return (images[1:] - images[0]).T, images[0]
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _LONGEST_LIST
+    return ", ".join(names[:_LONGEST_LIST]) + (f" and {more} more" if more > 0 else "")

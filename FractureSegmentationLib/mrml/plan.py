@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.export.plan import moving_poses
+from FractureSegmentationLib.export.poses import moving_poses
 from FractureSegmentationLib.mesh import fragment_surfaces
 from FractureSegmentationLib.mrml.nodes import SegmentationNode
 from FractureSegmentationLib.mrml.plan_follow import follow_fragments

@@ -190,11 +190,6 @@ class TraumaMemory(nn.Module):
         on_loaded = cast(Callable[..., object], self.register_load_state_dict_post_hook)
         on_loaded(_thaw)
 
-    @property
-    def is_frozen(self) -> bool:
-        """Whether keys and values were computed ahead."""
-        return self.frozen_keys is not None
-
     def filled_rows(self) -> int:
         """Rows per scale that the bank offers, at least one."""
         return min(max(int(self.memory_count), 1), self.memory.shape[1])
@@ -209,8 +204,8 @@ class TraumaMemory(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Eq. 5: (L, B, F) embeddings g to refined embeddings of the same shape."""
         keys, values = self._keys_and_values()
-        found = self.cross_norm(self.cross_attention.attend(embeddings, keys, values))
-        enhanced: Tensor = embeddings + self.cross_mlp(found)
+        recalled = self.cross_norm(self.cross_attention.attend(embeddings, keys, values))
+        enhanced: Tensor = embeddings + self.cross_mlp(recalled)
         return enhanced
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Which bones are segmented: found or given, and of those the ones asked for."""
+"""Which bones are segmented: detected or given, and of those the requested ones."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _THRESHOLD_WARNING = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FoundBones:
+class BoneMasks:
     """The bones of a CT.
 
     Attributes:
         bones: catalogue mask values on the CT's grid.
         are_exact: whether they end where bone ends; else the fragment network decides that.
-        weights: of the networks that found them.
+        weights: of the networks that detected them.
     """
 
     bones: LabelVolume
@@ -47,7 +47,7 @@ def find_bones(
     *,
     is_already_masked: bool = False,
     model_cache: ModelCache | None = None,
-) -> FoundBones:
+) -> BoneMasks:
     """Find the bones the way the settings ask for.
 
     Args:
@@ -64,7 +64,7 @@ def find_bones(
     """
     weights: tuple[Weights, ...] = ()
     if isinstance(settings.bones, LabelVolume):
-        return FoundBones(bones=bones_from_labels(settings.bones, ct.geometry), are_exact=True)
+        return BoneMasks(bones=bones_from_labels(settings.bones, ct.geometry), are_exact=True)
     if settings.bones == "threshold":
         bones = bones_by_threshold(ct)
         progress.warn(_THRESHOLD_WARNING)
@@ -78,40 +78,40 @@ def find_bones(
         bones = bones_by_cascade(ct, coarse, fine, settings.device, progress)
     if is_already_masked:
         bones = fitted_to_masked_ct(ct, bones)
-    return FoundBones(bones=bones, are_exact=is_already_masked, weights=weights)
+    return BoneMasks(bones=bones, are_exact=is_already_masked, weights=weights)
 
 
 def wanted_bones(
     bones: LabelVolume, only: tuple[str, ...], served: tuple[str, ...], progress: Progress
 ) -> LabelVolume:
-    """The bones that are asked for and that the method serves.
+    """The requested bones that the method serves.
 
     Args:
         bones: catalogue mask values.
-        only: slugs asked for; none given means all.
+        only: slugs requested; none means all.
         served: slugs that the method serves.
         progress: warned of what is left out.
 
     Raises:
-        NoBoneError: none is left; the message says what was found.
+        NoBoneError: none is left; the message says which were detected.
     """
-    found = _bones_in(bones)
-    kept = [slug for slug in found if slug in served and (not only or slug in only)]
+    detected = _bones_in(bones)
+    kept = [slug for slug in detected if slug in served and (not only or slug in only)]
     if not kept:
-        names = ", ".join(bone.name.lower() for bone in found.values())
+        names = ", ".join(bone.name.lower() for bone in detected.values())
         raise NoBoneError(
             f"None of the bones asked for was found; found: {names or 'none'}.",
             "Change --only, or give a bone segmentation with --bones.",
         )
     for slug in only:
-        if slug not in found:
+        if slug not in detected:
             progress.warn(f"The {bone_named(slug).name.lower()} was asked for but not found.")
-    for slug, bone in found.items():
+    for slug, bone in detected.items():
         if slug not in served and (not only or slug in only):
             progress.warn(f"The {bone.name.lower()} is left out: the method does not serve it.")
-    if len(kept) == len(found):
+    if len(kept) == len(detected):
         return bones
-    values = [found[slug].mask_value for slug in kept]
+    values = [detected[slug].mask_value for slug in kept]
     lookup = np.zeros(len(BONES) + 1, np.uint8)
     lookup[values] = values
     return bones.with_voxels(lookup[bones.voxels])
@@ -134,6 +134,6 @@ def refuse_unnumbered_bones(bones: LabelVolume, numbering: Numbering) -> None:
 
 
 def _bones_in(bones: LabelVolume) -> dict[str, Bone]:
-    # On a whole CT the boxes are found several times faster than the distinct values.
+    # On a whole CT the boxes are computed several times faster than the distinct values.
     boxes = find_objects(bones.voxels, max_label=len(BONES))
     return {bone.slug: bone for bone in BONES if boxes[bone.mask_value - 1] is not None}

@@ -75,7 +75,7 @@ class SmallPiece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoneFinding:
-    """One bone and everything found in it."""
+    """One bone and its fragments."""
 
     bone: Bone
     fragments: tuple[FragmentFinding, ...]
@@ -83,15 +83,15 @@ class BoneFinding:
     small_pieces: tuple[SmallPiece, ...]
 
 
-def describe_bone(found: BoneFragments) -> BoneFinding:
+def describe_bone(result: BoneFragments) -> BoneFinding:
     """Measure the fragments of one bone and say what there is to look at."""
-    working, index_of = found.crop.working, found.index_of
-    recovery = found.recovery
+    working, index_of = result.crop.working, result.index_of
+    recovery = result.recovery
     return BoneFinding(
-        bone=found.crop.bone,
+        bone=result.crop.bone,
         fragments=tuple(
-            _describe(found, index, box)
-            for index, box in enumerate(find_objects(found.labels), start=1)
+            _describe(result, index, box)
+            for index, box in enumerate(find_objects(result.labels), start=1)
             if box is not None
         ),
         possible_fractures=tuple(
@@ -115,20 +115,20 @@ def describe_bone(found: BoneFragments) -> BoneFinding:
     )
 
 
-def _describe(found: BoneFragments, index: int, box: Box) -> FragmentFinding:
-    geometry = found.crop.native
-    inside = np.argwhere(found.labels[box] == index) + np.array([s.start for s in box])
+def _describe(result: BoneFragments, index: int, box: Box) -> FragmentFinding:
+    geometry = result.crop.native
+    inside = np.argwhere(result.labels[box] == index) + np.array([s.start for s in box])
     k, j, i = (float(v) for v in inside.mean(axis=0))
     ends = [(float(s.start), float(s.stop - 1)) for s in box]
     corners = geometry.to_lps(np.array(list(product(*ends))))
-    label = int(np.flatnonzero(found.index_of == index)[0])
-    interfaces = [one for one in found.recovery.interfaces if label in {one.a, one.b}]
+    label = int(np.flatnonzero(result.index_of == index)[0])
+    interfaces = [one for one in result.recovery.interfaces if label in {one.a, one.b}]
     return FragmentFinding(
         index=index,
         volume_mm3=len(inside) * geometry.voxel_volume_mm3,
         centroid_lps_mm=_place(geometry, (k, j, i)),
         box_lps_mm=(_point(corners.min(axis=0)), _point(corners.max(axis=0))),
-        confidence=_confidence(found, label, interfaces),
+        confidence=_confidence(result, label, interfaces),
         neighbours=tuple(
             Neighbour(
                 index=int(other),
@@ -137,17 +137,17 @@ def _describe(found: BoneFragments, index: int, box: Box) -> FragmentFinding:
                 mean_contact=one.mean_contact,
             )
             for one in interfaces
-            if (other := found.index_of[one.b if one.a == label else one.a])
+            if (other := result.index_of[one.b if one.a == label else one.a])
         ),
     )
 
 
-def _confidence(found: BoneFragments, label: int, interfaces: list[Interface]) -> float:
+def _confidence(result: BoneFragments, label: int, interfaces: list[Interface]) -> float:
     area = sum(one.area_mm2 for one in interfaces)
     if area > 0.0:
         value = sum(one.support * one.area_mm2 for one in interfaces) / area
     else:
-        contact = contact_of(found.fragment_map)[found.recovery.labels == label]
+        contact = contact_of(result.fragment_map)[result.recovery.labels == label]
         value = 1.0 - float((contact >= 0.5).mean()) if contact.size else 0.0
     return min(max(float(value), 0.0), 1.0)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.inference.predictor import Predictor
 
 GROWTH_MM = 2.0
-"""How far the fragment network looks beyond a bone that was found roughly."""
+"""How far the fragment network looks beyond a roughly detected bone."""
 METAL_HU = 2500.0
 _METAL_MM3 = 200.0
 _METAL_REACH_MM = 4.0
@@ -35,7 +35,7 @@ _LEAST_EXTENT_MM3 = 125.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoneFragments:
-    """What was found in one bone.
+    """The fragments of one bone.
 
     Attributes:
         crop: the bone.
@@ -134,7 +134,7 @@ def has_metal(crop: BoneCrop) -> bool:
 
 
 def reach_of(crop: BoneCrop, others: MaskArray) -> MaskArray:
-    """(K, J, I) where the fragment network looks for a bone that was found roughly.
+    """(K, J, I) where the fragment network looks for a roughly detected bone.
 
     Args:
         crop: the bone.

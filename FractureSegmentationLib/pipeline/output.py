@@ -40,8 +40,8 @@ def write_result(
     Args:
         result: what to write.
         folder: exists and is empty.
-        progress: told how far it is, and asked whether to stop.
-        clock: tells the time in seconds.
+        progress: receives progress; may request a stop.
+        clock: the time in seconds.
         writes_meshes: whether surfaces are written as STL files.
 
     Raises:

@@ -33,7 +33,7 @@ class RunFacts:
         weights: all that were used.
         seconds: wall time per stage.
         warnings: what the user was warned of.
-        request_sha256: stands for what was read and how it was to be segmented; "" if nobody asked.
+        request_sha256: stands for what was read and how it was to be segmented; "" if unknown.
     """
 
     method: str
@@ -56,7 +56,7 @@ class SegmentResult:
         contact: uint8 contact probability, 255 = certain, on the box of the CT that holds the
             bones.
         numbering: what the labels mean.
-        findings: what was found, bone by bone.
+        findings: the fragments, bone by bone.
         maps: the predicted maps by bone slug, if they were to be kept.
         facts: how the result was made.
     """
@@ -114,22 +114,22 @@ class Assembly:
         self._findings: list[BoneFinding] = []
         self._maps: dict[str, FragmentMap] = {}
 
-    def add(self, found: BoneFragments, *, keeps_map: bool) -> None:
+    def add(self, result: BoneFragments, *, keeps_map: bool) -> None:
         """Take in one bone.
 
         Raises:
             InputError: it has more fragments than the numbering holds.
         """
-        crop = found.crop
-        values = self._label_values(crop.bone, int(found.labels.max()))
-        crop.paste(values[found.labels], self._fragments)
-        crop.paste(np.where(found.labels > 0, np.uint8(crop.bone.mask_value), 0), self._bones)
-        contact = resample_probability(contact_of(found.fragment_map), crop.working, crop.native)
-        contact *= np.float32(255.0) * (found.labels > 0)
+        crop = result.crop
+        values = self._label_values(crop.bone, int(result.labels.max()))
+        crop.paste(values[result.labels], self._fragments)
+        crop.paste(np.where(result.labels > 0, np.uint8(crop.bone.mask_value), 0), self._bones)
+        contact = resample_probability(contact_of(result.fragment_map), crop.working, crop.native)
+        contact *= np.float32(255.0) * (result.labels > 0)
         self._contacts.append((crop.box, crop.order.undo(np.rint(contact).astype(np.uint8))))
-        self._findings.append(describe_bone(found))
+        self._findings.append(describe_bone(result))
         if keeps_map:
-            self._maps[crop.bone.slug] = found.fragment_map
+            self._maps[crop.bone.slug] = result.fragment_map
 
     def finished(self, ct: CtInput, facts: RunFacts) -> SegmentResult:
         """The result, once every bone is in."""

@@ -14,7 +14,7 @@ from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.io.folder import staged_folder
 from FractureSegmentationLib.io.read import CtInput, read_ct
 from FractureSegmentationLib.pipeline.bones import (
-    FoundBones,
+    BoneMasks,
     find_bones,
     refuse_unnumbered_bones,
     wanted_bones,
@@ -119,11 +119,11 @@ def segment_ct(
         model_cache: keeps the models for the next case; None loads them for this one.
 
     Returns:
-        Labels on the CT's grid and what was found in every bone.
+        Labels on the CT's grid and the findings for every bone.
 
     Raises:
         InputError: the settings do not fit the CT.
-        NoBoneError: no bone, or none of those asked for, was found.
+        NoBoneError: no bone, or none of those requested, was detected.
         EnvironmentProblemError: weights, memory or the device stand in the way.
         RunCancelledError: the caller asked to stop.
     """
@@ -132,14 +132,14 @@ def segment_ct(
     begin = clock()
     progress.enter("bones", _READ, 0.08 if settings.are_bones_given else 0.35)
     model = load_fragment_model(settings, model_cache)
-    found, wanted = _bones(given, settings, model, progress, model_cache)
+    masks, wanted = _bones(given, settings, model, progress, model_cache)
     between = clock()
     run = _fragment_run(model, settings)
     assembly = Assembly(given.volume.geometry, settings.numbering)
-    for piece in _segmented_bones(given.volume, wanted, found, run, progress):
+    for piece in _segmented_bones(given.volume, wanted, masks, run, progress):
         assembly.add(piece, keeps_map=settings.keeps_maps)
     seconds = {"bones": between - begin, "fragments": clock() - between}
-    weights = (model.weights, *found.weights)
+    weights = (model.weights, *masks.weights)
     return assembly.finished(given, _facts(run, weights, seconds, progress))
 
 
@@ -157,18 +157,18 @@ def _bones(
     model: FragmentModel,
     progress: Progress,
     model_cache: ModelCache | None,
-) -> tuple[FoundBones, LabelVolume]:
+) -> tuple[BoneMasks, LabelVolume]:
     """The bones of the CT, and of them those that are to be divided."""
-    found = find_bones(
+    masks = find_bones(
         given.volume,
         settings,
         progress,
         is_already_masked=given.is_already_masked,
         model_cache=model_cache,
     )
-    wanted = wanted_bones(found.bones, settings.only, model.method.bones, progress)
+    wanted = wanted_bones(masks.bones, settings.only, model.method.bones, progress)
     refuse_unnumbered_bones(wanted, settings.numbering)
-    return found, wanted
+    return masks, wanted
 
 
 def _facts(
@@ -200,10 +200,10 @@ def _fragment_run(model: FragmentModel, settings: SegmentSettings) -> FragmentRu
 
 
 def _segmented_bones(
-    ct: Volume, wanted: LabelVolume, found: FoundBones, run: FragmentRun, progress: Progress
+    ct: Volume, wanted: LabelVolume, masks: BoneMasks, run: FragmentRun, progress: Progress
 ) -> Iterator[BoneFragments]:
     """The wanted bones one after the other, each divided into its fragments."""
-    margin_mm = run.method.margin_mm + (0.0 if found.are_exact else GROWTH_MM)
+    margin_mm = run.method.margin_mm + (0.0 if masks.are_exact else GROWTH_MM)
     crops = bone_crops(ct, wanted, margin_mm=margin_mm, spacing_mm=run.method.spacing_mm)
     begin, end = progress.span[1], _SEGMENTED
     step = (end - begin) / sum(box is not None for box in find_objects(wanted.voxels))
@@ -214,5 +214,5 @@ def _segmented_bones(
                 f"There is metal in or at the {crop.bone.name.lower()}; "
                 "check its fragments with care."
             )
-        others = None if found.are_exact else others_of(crop, found.bones)
+        others = None if masks.are_exact else others_of(crop, masks.bones)
         yield segment_bone(crop, others, run, progress)

@@ -56,10 +56,10 @@ def list_entries(fragments: LabelVolume, numbering: Numbering) -> list[Entry]:
         ValueError: there is none, or a label belongs to no bone.
     """
     voxels = np.bincount(fragments.voxels.ravel())
-    found = {
+    meanings = {
         label: numbering.fragment_of(label) for label in (np.flatnonzero(voxels[1:]) + 1).tolist()
     }
-    pieces = [bone.slug for bone, _ in found.values()]
+    pieces = [bone.slug for bone, _ in meanings.values()]
     return [
         Entry(
             label=label,
@@ -68,7 +68,7 @@ def list_entries(fragments: LabelVolume, numbering: Numbering) -> list[Entry]:
             mask_value=bone.mask_value,
             volume_cm3=float(voxels[label]) * fragments.geometry.voxel_volume_mm3 / 1000.0,
         )
-        for label, (bone, index) in found.items()
+        for label, (bone, index) in meanings.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Segments that may overlap: label maps on one grid, and which segment lies in which of them."""
+"""Segments that may overlap, as label maps on one grid, and whether a person has accepted them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.types import MaskArray
 from FractureSegmentationLib.volume import LabelVolume
+from FractureSegmentationLib.voxels.checksum import checksum
+
+ACCEPTED = "FracSeg.Accepted"
+"""Tag with the checksum of the voxels that were accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +86,20 @@ def one_layer(labels: LabelVolume, segments: Sequence[Segment]) -> LayeredLabels
     return LayeredLabels(
         layers=(labels,), segments=tuple(LayeredSegment(segment=one) for one in segments)
     )
+
+
+def is_reviewed(labels: LayeredLabels) -> bool:
+    """Whether every segment that has voxels was accepted with exactly these voxels.
+
+    3D Slicer's own status of a segment does not count: it stays when the segment is edited.
+    """
+    filled = labels.filled()
+    wanted = [one.segment.tags.get(ACCEPTED, "") for one in filled]
+    if not filled or not all(wanted):
+        return False
+    for one, accepted in zip(filled, wanted, strict=True):
+        mask = labels.mask(one)
+        (box,) = find_objects(mask.view("uint8"))
+        if checksum(mask[box], box) != accepted:
+            return False
+    return True

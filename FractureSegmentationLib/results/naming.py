@@ -13,7 +13,7 @@ from FractureSegmentationLib.anatomy.naming import Segment, fragment_segment
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.portable_name import is_reserved, portable_name, unused_name
-from FractureSegmentationLib.results.reported import Reported
+from FractureSegmentationLib.results.report import Reported
 
 _GOLDEN = 0.618033988749895  # its multiples spread evenly over the colour circle
 _OWN_ID = re.compile(r"[a-z]+(_[a-z]+)*_[0-9]+")
@@ -108,7 +108,7 @@ def _fragment(
     label: int, bone: Bone, index: int, said: Reported, *, is_only: bool, is_ours: bool
 ) -> Segment:
     numbering = Numbering(
-        name="as found", first_labels=((bone.slug, label - index + 1),), capacity=index
+        name="as labelled", first_labels=((bone.slug, label - index + 1),), capacity=index
     )
     segment = fragment_segment(
         bone,

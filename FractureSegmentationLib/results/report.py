@@ -1,9 +1,10 @@
-"""`report.json`: what a result folder says of itself, for people and programs."""
+"""`report.json`: written for people and programs, read for the labels of a result."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,51 @@ def numbering_of_report(report: Mapping[str, Any]) -> Numbering | None:
     """The numbering that the labels of a result folder follow; None if the report names none."""
     name = report.get("numbering")
     return NUMBERINGS.get(name) if isinstance(name, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The labels of a result.
+
+    Attributes:
+        numbering: None where the report names none.
+        bones: slug of the bone by label; "" where two bones share the label.
+        confidences: 0 to 1, by label.
+        series_hash: salted hash of the UID of the DICOM series it was made from; "" of another CT.
+    """
+
+    numbering: Numbering | None = None
+    bones: Mapping[int, str] = field(default_factory=dict)
+    confidences: Mapping[int, float] = field(default_factory=dict)
+    series_hash: str = ""
+
+
+def reported_labels(report: Mapping[str, Any]) -> Reported:
+    """Take from a report what it says of the labels; what it does not say stays empty."""
+    bones: dict[int, str] = {}
+    confidences: dict[int, float] = {}
+    for bone, fragment in _fragments(report):
+        label, confidence = fragment.get("label"), fragment.get("confidence")
+        if isinstance(label, int):
+            bones[label] = "" if label in bones else bone
+            if isinstance(confidence, (int, float)) and 0.0 <= confidence <= 1.0:
+                confidences[label] = float(confidence)
+    source = report.get("input")
+    series_hash = source.get("series_uid_hash") if isinstance(source, dict) else None
+    return Reported(
+        numbering=numbering_of_report(report),
+        bones=bones,
+        confidences=confidences,
+        series_hash=series_hash if isinstance(series_hash, str) else "",
+    )
+
+
+def _fragments(report: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Slug of the bone and entry of every fragment."""
+    for bone in _objects(report.get("bones")):
+        for fragment in _objects(bone.get("fragments")):
+            yield str(bone.get("bone")), fragment
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

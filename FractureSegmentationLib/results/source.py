@@ -12,9 +12,8 @@ from FractureSegmentationLib.io.image_file import ImageFile, kind_of, read_image
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk, merged_layers
 from FractureSegmentationLib.results.layers import LayeredLabels, one_layer
 from FractureSegmentationLib.results.naming import label_segments
-from FractureSegmentationLib.results.report import read_report
-from FractureSegmentationLib.results.reported import Reported, reported_labels
-from FractureSegmentationLib.results.seg_nrrd_reader import names_segments, segmentation_of_image
+from FractureSegmentationLib.results.report import Reported, read_report, reported_labels
+from FractureSegmentationLib.results.seg_nrrd import names_segments, segmentation_of_image
 
 NO_NUMBERING = "none"
 """The word for labels that stand for no bones."""
@@ -48,12 +47,12 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return (path, report) if path.name == FRAGMENTS_NAME and report.is_file() else (path,)
 
 
-def read_source(path: Path, asked: str | None = None) -> Source:
+def read_source(path: Path, requested: str | None = None) -> Source:
     """Read a segmentation.
 
     Args:
         path: a result folder, its label image, a `.seg.nrrd`, or another label image.
-        asked: the numbering that the user names, or `none`.
+        requested: the numbering that the user names, or `none`.
 
     Raises:
         InputError: it cannot be used, nothing says what its labels mean, or two say different
@@ -68,9 +67,9 @@ def read_source(path: Path, asked: str | None = None) -> Source:
             "Check that you may read it and that the disk is there.",
         ) from error
     if names_segments(file.image):
-        return _from_segments(file, path, asked)
+        return _from_segments(file, path, requested)
     labels = label_volume_from_sitk(merged_layers(file.image))
-    numbering = _chosen_numbering(report, asked)
+    numbering = _chosen_numbering(report, requested)
     return Source(
         labels=one_layer(labels, label_segments(labels.values(), numbering, report)),
         numbering=numbering,
@@ -104,30 +103,31 @@ def _located(path: Path) -> tuple[Path, Reported | None]:
         return path, None
 
 
-def _from_segments(file: ImageFile, path: Path, asked: str | None) -> Source:
-    if asked is not None:
+def _from_segments(file: ImageFile, path: Path, requested: str | None) -> Source:
+    if requested is not None:
         raise InputError(
             "The segmentation file names its segments itself.", "Leave out --numbering."
         )
-    found = segmentation_of_image(file.image)
+    content = segmentation_of_image(file.image)
     return Source(
-        labels=found.labels, warnings=(*file.warnings, *found.warnings), files=files_of(path)
+        labels=content.labels, warnings=(*file.warnings, *content.warnings), files=files_of(path)
     )
 
 
-def _chosen_numbering(report: Reported | None, asked: str | None) -> Numbering | None:
-    told = report.numbering if report is not None else None
-    if asked is None:
-        if told is None:
+def _chosen_numbering(report: Reported | None, requested: str | None) -> Numbering | None:
+    stated = report.numbering if report is not None else None
+    if requested is None:
+        if stated is None:
             raise InputError(
                 "The labels do not say which bones they stand for.",
                 f"Name their numbering with --numbering: {', '.join(NUMBERINGS)}, or "
                 f"{NO_NUMBERING} to call them by their values.",
             )
-        return told
-    if told is not None and asked != told.name:
+        return stated
+    if stated is not None and requested != stated.name:
         raise InputError(
-            f"The report of the result says its labels are numbered {told.name}, not {asked}.",
+            f"The report of the result says its labels are numbered {stated.name}, "
+            f"not {requested}.",
             "Leave out --numbering.",
         )
-    return None if asked == NO_NUMBERING else NUMBERINGS[asked]
+    return None if requested == NO_NUMBERING else NUMBERINGS[requested]

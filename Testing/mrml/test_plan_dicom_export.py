@@ -21,7 +21,7 @@ from FractureSegmentationLib.errors import (
 from FractureSegmentationLib.mrml.dicom_export import can_export_dicom_seg, export_dicom_seg
 from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.segmentation import set_review
-from FractureSegmentationLib.results.reviewed import is_reviewed
+from FractureSegmentationLib.results.layers import is_reviewed
 from FractureSegmentationLib.results.source import read_source
 from FractureSegmentationLib.types import LabelArray
 

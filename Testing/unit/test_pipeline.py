@@ -229,10 +229,10 @@ def test_a_bone_found_roughly_ends_where_the_network_says(
 
     result = segment_ct(padded, SegmentSettings(device="cpu", precision="fp32"))
 
-    found = result.fragments.voxels > 0
-    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.97
+    predicted = result.fragments.voxels > 0
+    assert 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum()) > 0.97
     assert set(np.unique(result.fragments.voxels)) == {0, 51, 52}
-    np.testing.assert_array_equal(result.bones.voxels, np.where(found, 2, 0))
+    np.testing.assert_array_equal(result.bones.voxels, np.where(predicted, 2, 0))
     assert [weights.name for weights in result.facts.weights] == [
         "fracsegmentator-small",
         "bones-coarse",

@@ -121,7 +121,7 @@ def _segments(segmentation: Any, fragments: Any) -> Iterator[Any]:
 def _tags(segment: Any) -> dict[str, str]:
     from FractureSegmentationLib.anatomy.naming import fragment_segment
     from FractureSegmentationLib.mrml.tags import CONFIDENCE, meant_by, tag_of
-    from FractureSegmentationLib.results.reviewed import ACCEPTED
+    from FractureSegmentationLib.results.layers import ACCEPTED
 
     # The tags that a file of ours has, not those that only the scene needs.
     _, bone, index = meant_by(segment)

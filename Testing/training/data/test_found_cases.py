@@ -28,7 +28,7 @@ from fracseg_training.synthesis.fracture_ct import FracturedCt
 from fracseg_training.training.augment import AugmentConfig
 from fracseg_training.training.sampler import BalancedSampler, SamplerConfig
 from FractureSegmentationLib.errors import NoBoneError
-from FractureSegmentationLib.pipeline.bones import FoundBones
+from FractureSegmentationLib.pipeline.bones import BoneMasks
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
 STILL = AugmentConfig(
@@ -178,9 +178,9 @@ def test_prepare_makes_found_cases_of_a_label_map_once(
         made.append(fracture_ct.fractured_pelvis(*arguments))
         return made[-1]
 
-    def true_bones(ct: Volume, *_: object) -> FoundBones:
+    def true_bones(ct: Volume, *_: object) -> BoneMasks:
         bones = LabelVolume(voxels=made[-1].bones, geometry=ct.geometry)
-        return FoundBones(bones=bones, are_exact=False)
+        return BoneMasks(bones=bones, are_exact=False)
 
     monkeypatch.setattr(prepare_found, "_SLICE_MM", (3.0, 3.0))
     monkeypatch.setattr(prepare_found, "_PIXEL_MM", (3.0, 3.0))
@@ -208,7 +208,7 @@ def test_prepare_makes_found_cases_of_a_label_map_once(
 def test_a_ct_in_which_no_bone_is_found_gives_no_case_and_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing(*_: object) -> FoundBones:
+    def nothing(*_: object) -> BoneMasks:
         raise NoBoneError("None was found.", "Check the series.")
 
     monkeypatch.setattr(prepare_found, "_SLICE_MM", (3.0, 3.0))

@@ -1,4 +1,4 @@
-"""What is tried again, what is not, and what is told, on a cluster inside this process."""
+"""What is tried again, what is not, and what is reported, on a cluster inside this process."""
 
 from __future__ import annotations
 
@@ -190,9 +190,9 @@ def test_without_dask_the_command_names_the_package(
 
     assert run(["batch", str(tmp_path / "cases.csv"), str(tmp_path / "out")]) == 4
 
-    told = capsys.readouterr().err
-    assert "pip install distributed" in told
-    assert "--list" in told
+    errors = capsys.readouterr().err
+    assert "pip install distributed" in errors
+    assert "--list" in errors
     assert list(tmp_path.iterdir()) == []
 
 

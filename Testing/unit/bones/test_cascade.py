@@ -67,10 +67,10 @@ def stages() -> tuple[BoneStage, BoneStage]:
     return a_stage(ByDensity(), 3.0, 1), a_stage(ByDensity(), 1.5, 6)
 
 
-def assert_agrees(found: np.ndarray, truth: np.ndarray, rim: int) -> None:
+def assert_agrees(predicted: np.ndarray, truth: np.ndarray, rim: int) -> None:
     """Equal but for the rim, where 700 HU fade through 500 and 300 to soft tissue."""
     is_rim = minimum_filter(truth, 2 * rim + 1) != maximum_filter(truth, 2 * rim + 1)
-    np.testing.assert_array_equal(found[~is_rim], truth[~is_rim])
+    np.testing.assert_array_equal(predicted[~is_rim], truth[~is_rim])
     assert set(truth[~is_rim].tolist()) == {0, 1, 2, 3}
 
 

@@ -45,7 +45,7 @@ def test_shrinking_keeps_what_is_deeper_and_the_border_of_the_crop_is_no_surface
 
 
 def test_bones_end_where_the_ct_becomes_zero() -> None:
-    """Columns 2 to 7 are bone with a hole of 0 HU at 4; what was found is columns 0 to 5."""
+    """Columns 2 to 7 are bone with a hole of 0 HU at 4; the detected bone is columns 0 to 5."""
     geometry = Geometry(shape=(3, 3, 10), spacing_mm=(1, 1, 1))
     hu = np.zeros(geometry.shape, np.int16)
     hu[..., 2:8] = 300

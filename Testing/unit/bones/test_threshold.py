@@ -31,8 +31,8 @@ def five_bodies() -> tuple[Volume, np.ndarray]:
     return Volume(voxels=hu, geometry=geometry), truth
 
 
-def dice(found: np.ndarray, truth: np.ndarray, value: int) -> float:
-    a, b = found == value, truth == value
+def dice(predicted: np.ndarray, truth: np.ndarray, value: int) -> float:
+    a, b = predicted == value, truth == value
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
@@ -40,9 +40,9 @@ def test_separate_bodies_are_found_and_named_by_position(
     five_bodies: tuple[Volume, np.ndarray],
 ) -> None:
     ct, truth = five_bodies
-    found = bones_by_threshold(ct).voxels
+    predicted = bones_by_threshold(ct).voxels
     for value in range(1, 6):
-        assert dice(found, truth, value) > 0.9
+        assert dice(predicted, truth, value) > 0.9
 
 
 def test_a_flipped_ct_gives_the_same_bones_at_the_same_places(

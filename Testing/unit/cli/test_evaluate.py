@@ -55,7 +55,7 @@ def refusal(*arguments: object) -> FracSegError:
 
 
 def test_two_files_are_scored_with_the_numberings_that_were_named(tmp_path: Path) -> None:
-    """Sacrum 1 right; of the left hip 11 is found as 51 and 12 is missing: (1 + 1/2) / 2."""
+    """Sacrum 1 right; of the left hip 11 is predicted as 51 and 12 is missing: (1 + 1/2) / 2."""
     truth = write_labels(tmp_path / "t.mha", (1, 10), (11, 10), (12, 10), (0, 3))
     prediction = write_labels(tmp_path / "p.nrrd", (1, 10), (51, 10), (0, 13))
 
@@ -117,7 +117,7 @@ def test_protocol_of_2024_is_told_in_the_table_and_in_json(tmp_path: Path) -> No
 
 
 def test_protocol_of_2026_says_everywhere_that_it_is_reconstructed(tmp_path: Path) -> None:
-    """IoU of the two merged fragments 0.5: found from 0.5 on, not from 0.6 on."""
+    """IoU of the two merged fragments 0.5: detected from 0.5 on, not from 0.6 on."""
     truth = write_labels(tmp_path / "t.mha", (1, 10), (2, 10))
     prediction = write_labels(tmp_path / "p.mha", (1, 20))
     arguments = (prediction, truth, "--protocol", "pengwin2026", *FLAGS)

@@ -225,28 +225,28 @@ def test_json_holds_the_same_for_programs(series_maker: Maker, info: Callable) -
     series_maker("disc/mr", fields={"Modality": "MR"}).write()
 
     status, lines, _ = info(folder, "--json")
-    told = json.loads("\n".join(lines))
+    report = json.loads("\n".join(lines))
 
     assert status == 0
-    assert told["usable"] is True
-    assert told["hu_max"] == 711.0
-    assert [one["taken"] for one in told["series"]] == [True, False]
-    assert told["series"][0]["hu_range"] == [-1000.0, 711.0]
-    assert told["series"][0]["geometry"]["spacing_kji_mm"] == [2.0, 0.5, 0.75]
-    assert told["series"][1]["problems"] == ["is not a CT (its modality is MR)"]
+    assert report["usable"] is True
+    assert report["hu_max"] == 711.0
+    assert [one["taken"] for one in report["series"]] == [True, False]
+    assert report["series"][0]["hu_range"] == [-1000.0, 711.0]
+    assert report["series"][0]["geometry"]["spacing_kji_mm"] == [2.0, 0.5, 0.75]
+    assert report["series"][1]["problems"] == ["is not a CT (its modality is MR)"]
 
 
 def test_json_tells_what_is_wrong_and_the_exit_status_too(
     series_maker: Maker, info: Callable
 ) -> None:
     status, lines, errors = info(series_maker(shape=(9, 8, 10)).write(), "--json")
-    told = json.loads("\n".join(lines))
+    report = json.loads("\n".join(lines))
 
     assert status == 2
-    assert told["usable"] is False
-    assert told["problem"] == "The series has 9 slices where at least 10 are needed."
-    assert told["remedy"]
-    assert told["problem"] in errors
+    assert report["usable"] is False
+    assert report["problem"] == "The series has 9 slices where at least 10 are needed."
+    assert report["remedy"]
+    assert report["problem"] in errors
 
 
 def test_no_patient_data_and_no_path_is_told(series_maker: Maker, info: Callable) -> None:

@@ -88,8 +88,8 @@ def test_a_list_gives_a_folder_per_case_and_a_table_then_goes_on_where_it_was(
     assert [row["line"] for row in rows] == ["2", "3", "4"]
     assert int(rows[0]["fragments"]) >= 1
     assert "damaged" in rows[1]["error"]
-    told = printed.out + printed.err + (out / "summary.json").read_text() + str(rows)
-    assert "Jane Doe" not in told
+    written = printed.out + printed.err + (out / "summary.json").read_text() + str(rows)
+    assert "Jane Doe" not in written
 
     # The same list again, the damaged case mended.
     write_tiny_case(three_cases.parent / "in" / "Jane Doe 2", hu=600)

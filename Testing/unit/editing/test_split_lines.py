@@ -27,8 +27,8 @@ def test_a_plane_parts_voxels_by_their_centres(make_fragments: MakeFragments) ->
 
     edit = split_by_plane(fragments, 51, (2.0, 9.0, -4.0), (0.3, 0.0, 0.0))
 
-    found = apply_edit(fragments, edit).labels.voxels.ravel().tolist()
-    assert found == [52, 52, 51, 51, 51, 51, 51]
+    actual = apply_edit(fragments, edit).labels.voxels.ravel().tolist()
+    assert actual == [52, 52, 51, 51, 51, 51, 51]
 
 
 def test_a_plane_is_meant_in_patient_coordinates(make_oblique: MakeFragments) -> None:

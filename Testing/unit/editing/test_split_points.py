@@ -53,9 +53,9 @@ def test_the_cut_falls_into_the_wall_of_contact(make_fragments: MakeFragments) -
         fragments, 51, [at(4.0), at(20.0), at(36.0)][::2], contact_wall(fragments, 28, 29, 30)
     )
 
-    found = along_x(apply_edit(fragments, edit))
-    assert found[:28] == [51] * 28
-    assert found[31:] == [52] * 9
+    actual = along_x(apply_edit(fragments, edit))
+    assert actual[:28] == [51] * 28
+    assert actual[31:] == [52] * 9
 
 
 @pytest.mark.parametrize("clicks", [(2.0, 30.0), (26.0, 38.0), (2.0, 38.0), (27.0, 32.0)])
@@ -66,9 +66,9 @@ def test_the_cut_does_not_depend_on_where_in_its_piece_a_click_lies(
 
     edit = split_at_points(fragments, 51, [at(c) for c in clicks], contact_wall(fragments, 28, 29))
 
-    found = along_x(apply_edit(fragments, edit))
-    assert found[:28] == [51] * 28
-    assert found[30:] == [52] * 10
+    actual = along_x(apply_edit(fragments, edit))
+    assert actual[:28] == [51] * 28
+    assert actual[30:] == [52] * 10
 
 
 def test_a_wall_far_from_the_middle_is_found_by_giving_a_lead(
@@ -81,12 +81,12 @@ def test_a_wall_far_from_the_middle_is_found_by_giving_a_lead(
     fragments = make_fragments(bar(90))
     evidence = contact_wall(fragments, 80)
 
-    found = along_x(
+    actual = along_x(
         apply_edit(fragments, split_at_points(fragments, 51, [at(2), at(86)], evidence))
     )
 
-    assert found[:80] == [51] * 80
-    assert found[81:] == [52] * 9
+    assert actual[:80] == [51] * 80
+    assert actual[81:] == [52] * 9
 
 
 def test_without_evidence_the_cut_falls_at_the_narrowest_place(
@@ -100,9 +100,9 @@ def test_without_evidence_the_cut_falls_at_the_narrowest_place(
 
     edited = apply_edit(fragments, split_at_points(fragments, 51, [at(3), at(45)], NOTHING))
 
-    found = edited.labels.voxels[2, 2].tolist()
-    assert found[:30] == [51] * 30
-    assert found[31:] == [52] * 19
+    actual = edited.labels.voxels[2, 2].tolist()
+    assert actual[:30] == [51] * 30
+    assert actual[31:] == [52] * 19
 
 
 def test_the_ct_shows_the_way_where_there_is_no_map(make_fragments: MakeFragments) -> None:
@@ -115,9 +115,9 @@ def test_the_ct_shows_the_way_where_there_is_no_map(make_fragments: MakeFragment
 
     for evidence in (CutEvidence(ct=ct), CutEvidence(ct=ct, contact=empty)):
         edit = split_at_points(fragments, 51, [at(3), at(31)], evidence)
-        found = along_x(apply_edit(fragments, edit))
-        assert found[:23] == [51] * 23
-        assert found[26:] == [52] * 14
+        actual = along_x(apply_edit(fragments, edit))
+        assert actual[:23] == [51] * 23
+        assert actual[26:] == [52] * 14
 
 
 def test_the_larger_piece_keeps_the_label_whatever_the_order_of_clicks(
@@ -138,10 +138,10 @@ def test_three_clicks_make_three_pieces(make_fragments: MakeFragments) -> None:
 
     edit = split_at_points(fragments, 51, [at(2), at(20), at(37)], contact_wall(fragments, 10, 32))
 
-    found = along_x(apply_edit(fragments, edit))
-    assert found[:10] == [52] * 10
-    assert found[11:32] == [51] * 21
-    assert found[33:] == [53] * 7
+    actual = along_x(apply_edit(fragments, edit))
+    assert actual[:10] == [52] * 10
+    assert actual[11:32] == [51] * 21
+    assert actual[33:] == [53] * 7
 
 
 def test_several_points_may_mean_one_piece(make_fragments: MakeFragments) -> None:
@@ -225,12 +225,12 @@ def test_a_map_on_another_grid_is_read_where_it_lies(make_fragments: MakeFragmen
     voxels[:, :, 18:23] = 1.0
     evidence = CutEvidence(contact=Volume(voxels=voxels, geometry=fine))
 
-    found = along_x(
+    actual = along_x(
         apply_edit(fragments, split_at_points(fragments, 51, [at(4), at(36)], evidence))
     )
 
-    assert found[:28] == [51] * 28
-    assert found[31:] == [52] * 9
+    assert actual[:28] == [51] * 28
+    assert actual[31:] == [52] * 9
 
 
 def test_sampling_an_aligned_grid_copies_and_a_shifted_one_interpolates() -> None:
@@ -303,9 +303,9 @@ def test_the_cut_is_the_same_whether_it_was_first_sought_in_blocks_or_not(
 
     edit = split_at_points(fragments, 51, [at(3), at(38)], wall, config)
 
-    found = along_x(apply_edit(fragments, edit))
-    assert found[:27] == [51] * 27
-    assert found[30:] == [52] * 11
+    actual = along_x(apply_edit(fragments, edit))
+    assert actual[:27] == [51] * 27
+    assert actual[30:] == [52] * 11
 
 
 def test_division_settings_out_of_range_are_refused() -> None:

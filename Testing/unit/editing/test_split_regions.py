@@ -31,10 +31,10 @@ def bar(*parts: tuple[int, int]) -> Labels:
 
 def contact(length: int, **values: float) -> npt.NDArray[np.float32]:
     """Contact of a bar, by slices named x0, x1, ..."""
-    found = np.zeros((5, 5, length), np.float32)
+    actual = np.zeros((5, 5, length), np.float32)
     for name, value in values.items():
-        found[:, :, int(name[1:])] = value
-    return found
+        actual[:, :, int(name[1:])] = value
+    return actual
 
 
 def point(labels: Labels, **pieces: int) -> Labels:
@@ -99,10 +99,10 @@ def test_regions_of_two_pieces_stay_apart_without_any_contact() -> None:
 def test_a_region_with_points_of_two_pieces_is_divided_between_them() -> None:
     """Region 1 holds both points and a crack at x = 6; region 2 is parted from it by nothing."""
     regions = bar((1, 20), (2, 10))
-    found = joined(regions, point(regions, x2=1, x15=2), contact(30, x6=1.0))
+    actual = joined(regions, point(regions, x2=1, x15=2), contact(30, x6=1.0))
 
-    assert found[:6] == [1] * 6
-    assert found[7:] == [2] * 23
+    assert actual[:6] == [1] * 6
+    assert actual[7:] == [2] * 23
 
 
 def test_a_part_that_touches_no_piece_is_left_open() -> None:
@@ -131,9 +131,9 @@ def test_a_point_in_the_wrong_piece_takes_its_surroundings_along() -> None:
     pieces = bar((1, 10), (2, 40))[2:3, 2:3]
     seeds = [[(0, 0, 2), (0, 0, 14)], [(0, 0, 45)]]
 
-    found = mended(pieces, seeds, np.ones(pieces.shape, np.float32), MM)
+    actual = mended(pieces, seeds, np.ones(pieces.shape, np.float32), MM)
 
-    assert found.ravel().tolist() == [1] * 22 + [2] * 28
+    assert actual.ravel().tolist() == [1] * 22 + [2] * 28
     assert pieces.ravel().tolist() == [1] * 10 + [2] * 40
 
 
@@ -155,9 +155,9 @@ def test_a_point_in_a_part_of_its_own_takes_all_of_it() -> None:
     pieces = bar((1, 4), (2, 4), (0, 2), (2, 5))[2:3, 2:3]
     seeds = [[(0, 0, 1), (0, 0, 12)], [(0, 0, 6)]]
 
-    found = mended(pieces, seeds, np.ones(pieces.shape, np.float32), MM)
+    actual = mended(pieces, seeds, np.ones(pieces.shape, np.float32), MM)
 
-    assert found.ravel().tolist() == [1] * 4 + [2] * 4 + [0] * 2 + [1] * 5
+    assert actual.ravel().tolist() == [1] * 4 + [2] * 4 + [0] * 2 + [1] * 5
 
 
 def test_a_second_click_mends_a_cut_that_contact_speaks_for_near_the_click_only(
@@ -175,7 +175,7 @@ def test_a_second_click_mends_a_cut_that_contact_speaks_for_near_the_click_only(
         fragments, split_at_points(fragments, 51, clicks, CutEvidence(contact=seen))
     )
 
-    found = edited.labels.voxels[2, 2].tolist()
-    assert set(found[:29]) == {found[5]}
-    assert set(found[40:]) == {found[70]}
-    assert found[5] != found[70]
+    actual = edited.labels.voxels[2, 2].tolist()
+    assert set(actual[:29]) == {actual[5]}
+    assert set(actual[40:]) == {actual[70]}
+    assert actual[5] != actual[70]

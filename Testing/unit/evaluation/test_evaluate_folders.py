@@ -95,9 +95,9 @@ def test_anonymous_tables_number_the_truths_by_name_and_name_no_file(tmp_path: P
     assert scored["truths_without_prediction"] == ["case-002"]
     assert scored["predictions_without_truth"] == ["prediction-001"]
     tables = [path.read_text() for path in outputs[1].iterdir()]
-    told = "".join([result.stdout, result.stderr, outputs[0].read_text(), *tables])
+    text = "".join([result.stdout, result.stderr, outputs[0].read_text(), *tables])
     assert "case-003" in result.stdout
-    assert not [name for name in ("Ann", "Bob", "Cyd", "Dee", "Eve") if name in told]
+    assert not [name for name in ("Ann", "Bob", "Cyd", "Dee", "Eve") if name in text]
 
 
 def test_the_command_line_leaves_with_the_status(tmp_path: Path) -> None:
@@ -196,14 +196,14 @@ def test_damaged_cases_are_reported_and_do_not_stop_the_rest(
 def test_a_bug_in_one_case_is_the_most_alarming_status(
     four_cases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Of a bug in 002, a refusal of 003 and 004, and a lack of memory in 001, the bug is told."""
+    """Of a bug in 002, a refusal of 003 and 004, and no memory for 001, the bug is reported."""
     original = evaluation_run.read_pair
 
     def read_pair(prediction: Any, truth: Any, *numberings: Any) -> Any:
         if truth.stem == "001":
             raise MemoryError
         if truth.stem == "002":
-            raise RuntimeError(f"a bug that tells {tmp_path}")
+            raise RuntimeError(f"a bug that names {tmp_path}")
         return original(prediction, truth, *numberings)
 
     write_labels(tmp_path / "truth" / "005.mha", (21, 20))
@@ -229,7 +229,7 @@ def test_if_no_case_can_be_scored_nothing_is_written(
 
 
 def test_summary_names_the_spread_and_the_worst_case(tmp_path: Path) -> None:
-    """Right hip found by 20, 15, 10 of 20 columns: IoU 1, 0.75, 0.5; quartiles 0.625, 0.875."""
+    """Right hip covered by 20, 15, 10 of 20 columns: IoU 1, 0.75, 0.5; quartiles 0.625, 0.875."""
     for name, columns in (("good", 20), ("fair", 15), ("poor", 10)):
         write_labels(tmp_path / "truth" / f"{name}.mha", (21, 20))
         write_labels(tmp_path / "predicted" / f"{name}.mha", (101, columns), (0, 20 - columns))

@@ -134,7 +134,7 @@ def counts_of(prediction: list[int], truth: list[int]) -> FragmentCounts:
 
 
 def test_fragment_is_detected_from_an_iou_of_one_half() -> None:
-    """2 of 4 voxels: IoU exactly 0.5 is found; 1 of 3, 0.33, is missed and its match invented."""
+    """2 of 4 voxels: IoU exactly 0.5 is detected; 1 of 3 is missed and its match invented."""
     assert counts_of([1, 1, 0, 0], [1, 1, 1, 1]) == FragmentCounts(detected=1)
     assert counts_of([1, 0, 0], [1, 1, 1]) == FragmentCounts(invented=1, missed=1)
 

@@ -105,7 +105,7 @@ def test_a_fragment_without_overlap_costs_its_radius_in_voxels_whatever_the_spac
 
 
 def test_case_figure_is_the_mean_over_fragments_not_over_bones() -> None:
-    """Sacrum 1.0; left hip 11, 12, 13 each half found: (1 + 3 * 0.5) / 4, over bones 0.75."""
+    """Sacrum 1.0; left hip 11, 12, 13 each half predicted: (1 + 3 * 0.5) / 4, over bones 0.75."""
     truth = a_row((1, 10), (11, 10), (12, 10), (13, 10))
     half = [(label, 5) for label in (11, 0, 12, 0, 13, 0)]
 

@@ -76,7 +76,7 @@ def test_a_perfect_prediction_has_perfect_figures() -> None:
 def test_a_merge_hurts_all_but_precision() -> None:
     """Truth 1 at 0..199 and 2 at 200..299, one prediction over both.
 
-    IoU 200/300 and 100/300: one of two is found. Dice 400/500 and 200/400. Within 20 mm of the
+    IoU 200/300 and 100/300: one of two is detected. Dice 400/500 and 200/400. Within 20 mm of the
     fracture lie 4 voxels of each: Dice 2 * 4 / (4 + 8) both times. Distances of fragment 1: the 300
     predicted voxels are 0 (200 times), 5, 10 .. 500 mm away; rank 284.05 is 425 + 0.05 * 5, the sum
     25,250 over 500 points. Fragment 2: 0 (100 times), 5 .. 1000; rank 284.05 is 925.25, the sum
@@ -176,14 +176,14 @@ def test_true_fragments_under_500_mm3_are_dropped() -> None:
 
 def test_components_under_one_cubic_centimetre_are_pruned_on_both_sides() -> None:
     """Label 1 is 100 and, apart, 60 voxels; label 2 is 99 voxels: 100 voxels of label 1 stay."""
-    crumbs = a_row((1, 100), (0, 5), (1, 60), (0, 5), (2, 99), (0, 50))
+    small_fragments = a_row((1, 100), (0, 5), (1, 60), (0, 5), (2, 99), (0, 50))
 
-    labels, dropped = without_small_components(crumbs, 100)
+    labels, dropped = without_small_components(small_fragments, 100)
 
     assert dropped == 2
     assert labels[0, 0].nonzero()[0].tolist() == list(range(100))
     whole = a_row((1, 100), (0, 219))
-    for prediction, truth in ((crumbs, whole), (whole, crumbs)):
+    for prediction, truth in ((small_fragments, whole), (whole, small_fragments)):
         figures = score(prediction, truth)
         assert figures.values["fracture_dice"] == figures.values["precision"] == 1.0
         assert any(note.endswith("pruned: 2.") for note in figures.notes)
@@ -236,7 +236,7 @@ def test_case_figures_pool_the_fragments_of_all_bones() -> None:
 
 
 def test_the_femora_are_one_anatomy_even_where_labels_tell_them_apart() -> None:
-    """A left femur predicted as right one is found here; the tibia is no bone of the challenge."""
+    """A left femur predicted as right one counts as detected; the tibia is not scored."""
     figures = score(a_row((201, 200), (251, 100)), a_row((151, 200), (0, 100)), numbering=FRACSEG)
 
     assert [bone.bone for bone in figures.bones] == ["left_femur+right_femur"]

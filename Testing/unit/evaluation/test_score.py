@@ -133,7 +133,7 @@ def a_case(*pieces: tuple[int, int]) -> LabelVolume:
 
 
 def test_headline_is_the_mean_over_bones_of_the_means_over_their_fragments() -> None:
-    """Sacrum 1 of 1 found; left hip 1 of 3: (1 + 1/3) / 2, not 2/4."""
+    """Sacrum 1 of 1 detected; left hip 1 of 3: (1 + 1/3) / 2, not 2/4."""
     truth = a_case((1, 60), (51, 60), (52, 60), (53, 60))
     prediction = a_case((1, 60), (51, 60), (0, 120))
 

@@ -97,7 +97,7 @@ def masks_by_hand(data: Dataset, shape: tuple[int, int, int], ct: Path) -> dict[
     bits = np.unpackbits(np.frombuffer(data.PixelData, np.uint8), bitorder="little")
     frames = bits[: data.NumberOfFrames * data.Rows * data.Columns]
     frames = frames.reshape(data.NumberOfFrames, data.Rows, data.Columns)
-    found = {int(one.SegmentNumber): np.zeros(shape, bool) for one in data.SegmentSequence}
+    actual = {int(one.SegmentNumber): np.zeros(shape, bool) for one in data.SegmentSequence}
     for frame, groups in zip(frames, data.PerFrameFunctionalGroupsSequence, strict=True):
         number = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
         (image,) = groups.DerivationImageSequence[0].SourceImageSequence
@@ -105,8 +105,8 @@ def masks_by_hand(data: Dataset, shape: tuple[int, int, int], ct: Path) -> dict[
         source = pydicom.dcmread(files[k])
         place = groups.PlanePositionSequence[0].ImagePositionPatient
         np.testing.assert_allclose(place, source.ImagePositionPatient, atol=1e-6)
-        found[number][k] |= frame.astype(bool)
-    return found
+        actual[number][k] |= frame.astype(bool)
+    return actual
 
 
 def code(item: Dataset) -> tuple[str, str, str]:

@@ -58,8 +58,8 @@ def in_order(points: Any) -> np.ndarray:
     return rounded[np.lexsort(rounded.T)]
 
 
-def assert_same_points(found: Any, wanted: np.ndarray, tolerance: float = 2e-5) -> None:
-    np.testing.assert_allclose(in_order(found), in_order(wanted), atol=tolerance)
+def assert_same_points(actual: Any, wanted: np.ndarray, tolerance: float = 2e-5) -> None:
+    np.testing.assert_allclose(in_order(actual), in_order(wanted), atol=tolerance)
 
 
 def ball_mm3(fragments: LabelVolume) -> float:
@@ -237,17 +237,17 @@ def test_seg_nrrd_is_read_by_slicers_own_python_reader(
     slicerio = pytest.importorskip("slicerio")
     path = exported("seg.nrrd") / "fragments.seg.nrrd"
 
-    found = slicerio.read_segmentation(str(path))
+    actual = slicerio.read_segmentation(str(path))
 
     # It reads headers as ASCII; the dash of the names is none.
-    names = [one["name"].replace("  ", " – ") for one in found["segments"]]
+    names = [one["name"].replace("  ", " – ") for one in actual["segments"]]
     assert names == [MAIN_NAME, CHIP_NAME]
     assert CHIP_NAME.encode("utf-8") in path.read_bytes()
-    assert [one["labelValue"] for one in found["segments"]] == [51, 52]
-    assert found["segments"][1]["color"] == pytest.approx(CHIP_COLOR, abs=1e-5)
-    np.testing.assert_array_equal(found["voxels"].T, fragments.voxels)
-    assert found["ijkToLPS"] @ [3, 2, 1, 1] == pytest.approx([10.55, -17.6, 32.0, 1.0])
-    assert found["segments"][1]["tags"]["FracSeg.Confidence"] == "0.250"
+    assert [one["labelValue"] for one in actual["segments"]] == [51, 52]
+    assert actual["segments"][1]["color"] == pytest.approx(CHIP_COLOR, abs=1e-5)
+    np.testing.assert_array_equal(actual["voxels"].T, fragments.voxels)
+    assert actual["ijkToLPS"] @ [3, 2, 1, 1] == pytest.approx([10.55, -17.6, 32.0, 1.0])
+    assert actual["segments"][1]["tags"]["FracSeg.Confidence"] == "0.250"
 
 
 @pytest.mark.parametrize("ending", ["stl", "ply"])

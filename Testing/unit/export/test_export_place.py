@@ -16,8 +16,7 @@ from FractureSegmentationLib.errors import (
     RunCancelledError,
 )
 from FractureSegmentationLib.export import formats
-from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
-from FractureSegmentationLib.export.place import staged_export
+from FractureSegmentationLib.export.export import ExportRequest, export_segmentation, staged_export
 from FractureSegmentationLib.progress import CancelToken, Progress
 
 

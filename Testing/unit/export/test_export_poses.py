@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from FractureSegmentationLib.anatomy.naming import Segment
-from FractureSegmentationLib.export.label_image import in_one_layer, write_label_table
-from FractureSegmentationLib.export.model import posed_models
-from FractureSegmentationLib.export.poses import move_labels
+from FractureSegmentationLib.errors import InputError
+from FractureSegmentationLib.export.formats import in_one_layer, write_label_table
+from FractureSegmentationLib.export.poses import move_labels, moving_poses
+from FractureSegmentationLib.export.surfaces import posed_models
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.planning.pose import Pose
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
@@ -217,3 +218,25 @@ def test_a_moved_fragment_whose_label_is_taken_in_its_own_layer_keeps_it_in_anot
     assert places == {"s1": 0, "other": 2, "s2": 1}
     assert np.argwhere(moved.labels.layers[2].voxels).tolist() == [[1, 3, 3]]
     assert moved.warnings == ("S2 and Other overlap by 1 mm³ in the plan.",)
+
+
+def test_a_fragment_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(InputError, match="'left_hip_9'") as refusal:
+        moving_poses({"left_hip_1": np.eye(4), "left_hip_9": np.eye(4)}, ["left_hip_1", "sacrum_1"])
+
+    assert "'left_hip_1'" not in refusal.value.message
+    assert "left_hip_1, sacrum_1" in refusal.value.remedy
+
+
+def test_long_lists_of_fragments_are_shortened() -> None:
+    with pytest.raises(InputError) as refusal:
+        moving_poses({"x": np.eye(4)}, [f"left_hip_{n}" for n in range(1, 31)])
+
+    assert refusal.value.remedy.endswith("left_hip_8 and 22 more.")
+
+
+def test_an_identity_moves_nothing() -> None:
+    shift = np.eye(4)
+    shift[0, 3] = 1e-9
+
+    assert list(moving_poses({"a": np.eye(4), "b": shift}, "ab")) == ["b"]

@@ -200,6 +200,6 @@ def test_what_was_encoded_is_decoded() -> None:
     geometry = Geometry(shape=fragments.shape, spacing_mm=(1.0, 0.9, 0.9))
     fragment_map = FragmentMap(voxels=voxels, geometry=geometry, channels=bicm.CHANNELS)
 
-    found = decode(fragment_map, fragments > 0, RecoveryConfig())
+    actual = decode(fragment_map, fragments > 0, RecoveryConfig())
 
-    np.testing.assert_array_equal(found.labels, fragments)
+    np.testing.assert_array_equal(actual.labels, fragments)

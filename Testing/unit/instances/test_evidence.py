@@ -19,18 +19,18 @@ def test_probabilities_outside_the_bone_and_not_finite_ones_count_as_zero() -> N
     values = np.array([0.5, np.nan, np.inf, 0.5], np.float32).reshape(1, 1, 4)
     bone = np.array([1, 1, 1, 0], bool).reshape(1, 1, 4)
 
-    found = Evidence.of(values, values, values, bone, MM)
+    actual = Evidence.of(values, values, values, bone, MM)
 
-    assert found.contact.ravel().tolist() == [0.5, 0.0, 0.0, 0.0]
+    assert actual.contact.ravel().tolist() == [0.5, 0.0, 0.0, 0.0]
     assert np.isnan(values[0, 0, 1])
 
 
 def test_interior_is_where_it_is_likeliest_and_background_counts() -> None:
     """Columns: interior wins; contact wins; tie; background (1 - 0.4 = 0.6) wins."""
-    found = evidence_of([0.1, 0.1, 0.5, 0.0], [0.8, 0.4, 0.5, 0.4], [0.1, 0.5, 0.0, 0.0])
+    actual = evidence_of([0.1, 0.1, 0.5, 0.0], [0.8, 0.4, 0.5, 0.4], [0.1, 0.5, 0.0, 0.0])
 
-    assert found.interior_mask().ravel().tolist() == [True, False, False, False]
-    assert found.contact_class().ravel().tolist() == [False, True, False, False]
+    assert actual.interior_mask().ravel().tolist() == [True, False, False, False]
+    assert actual.contact_class().ravel().tolist() == [False, True, False, False]
 
 
 def test_deep_boundary_separates_and_shell_does_not() -> None:
@@ -41,8 +41,8 @@ def test_deep_boundary_separates_and_shell_does_not() -> None:
     boundary[:, :, 0] = 0.9
     interior = 0.95 - boundary
 
-    found = Evidence.of(boundary, interior, np.zeros(bone.shape), bone, MM)
-    separation = found.separation(3.0)
+    actual = Evidence.of(boundary, interior, np.zeros(bone.shape), bone, MM)
+    separation = actual.separation(3.0)
 
     assert separation[7, 7, 7] == pytest.approx(0.9)
     assert separation[3, 7, 7] == pytest.approx(0.9)

@@ -30,12 +30,12 @@ def recovered(
     )
 
 
-def share_equal(found: LabelArray, truth: LabelArray) -> float:
-    """Share of bone voxels with the right label once found labels are matched by majority."""
+def share_equal(actual: LabelArray, truth: LabelArray) -> float:
+    """Share of bone voxels with the right label once recovered labels are matched by majority."""
     bone = truth > 0
     hits = 0
-    for label in np.unique(found[bone]):
-        hits += int(np.bincount(truth[(found == label) & bone]).max())
+    for label in np.unique(actual[bone]):
+        hits += int(np.bincount(truth[(actual == label) & bone]).max())
     return hits / int(bone.sum())
 
 
@@ -49,24 +49,24 @@ def two_boxes() -> LabelArray:
 def test_two_touching_boxes_are_told_apart_exactly_and_numbered_by_volume() -> None:
     fragments = two_boxes()
 
-    found = recovered(fragments)
+    actual = recovered(fragments)
 
-    np.testing.assert_array_equal(found.labels, fragments)
-    (interface,) = found.interfaces
+    np.testing.assert_array_equal(actual.labels, fragments)
+    (interface,) = actual.interfaces
     assert interface.area_mm2 == pytest.approx(400.0)
     assert interface.mean_contact == pytest.approx(1.0)
-    assert found.joined == ()
-    assert found.unseparated == ()
+    assert actual.joined == ()
+    assert actual.unseparated == ()
 
 
 def test_labels_follow_volume_not_place() -> None:
     fragments = two_boxes()
     fragments[fragments > 0] = 3 - fragments[fragments > 0]
 
-    found = recovered(fragments[:, :, ::-1])
+    actual = recovered(fragments[:, :, ::-1])
 
-    assert found.labels[15, 15, 30] == 1
-    assert found.labels[15, 15, 5] == 2
+    assert actual.labels[15, 15, 30] == 1
+    assert actual.labels[15, 15, 5] == 2
 
 
 def shaft_with_a_ring_of_contact(probability: float) -> tuple[LabelArray, np.ndarray]:
@@ -95,7 +95,7 @@ def test_a_fracture_that_shows_in_the_cortex_alone_is_found(
     bone = fragments > 0
     interior = np.where(bone, 1.0 - contact, 0.0).astype(np.float32)
 
-    found = recover_fragments(
+    actual = recover_fragments(
         np.zeros_like(contact),
         interior,
         contact,
@@ -104,9 +104,9 @@ def test_a_fracture_that_shows_in_the_cortex_alone_is_found(
         RecoveryConfig(marrow_weight=marrow_weight),
     )
 
-    assert found.count == count
+    assert actual.count == count
     if count == 2:
-        assert share_equal(found.labels, fragments) > 0.98
+        assert share_equal(actual.labels, fragments) > 0.98
 
 
 @pytest.mark.parametrize("spacing_mm", [(3.0, 0.8, 0.8), (0.8, 0.8, 2.0), (0.7, 1.4, 1.0)])
@@ -118,10 +118,10 @@ def test_anisotropic_grids_divide_where_the_isotropic_one_does(spacing_mm: Spaci
     bone = ((y - 30) ** 2 + (x - 30) ** 2 < 12.0**2) & (z > 2) & (z < 58)
     fragments = np.where(bone, 1 + (z - 25 > 0.5 * (x - 30)), 0).astype(np.uint8)
 
-    found = recovered(fragments, spacing_mm)
+    actual = recovered(fragments, spacing_mm)
 
-    assert found.count == 2
-    assert share_equal(found.labels, fragments) > 0.98
+    assert actual.count == 2
+    assert share_equal(actual.labels, fragments) > 0.98
 
 
 def test_a_thin_plate_in_one_piece_stays_in_one_piece() -> None:
@@ -131,10 +131,10 @@ def test_a_thin_plate_in_one_piece_stays_in_one_piece() -> None:
     k = np.arange(30.0)[:, None, None]
     plate = (np.abs(k - height) <= 1.0) & ((y - 30) ** 2 + (x - 30) ** 2 > 8.0**2)
 
-    found = recovered(plate.astype(np.uint8))
+    actual = recovered(plate.astype(np.uint8))
 
-    assert found.count == 1
-    assert np.array_equal(found.labels > 0, plate)
+    assert actual.count == 1
+    assert np.array_equal(actual.labels > 0, plate)
 
 
 def test_a_thin_plate_in_two_pieces_is_divided() -> None:
@@ -142,10 +142,10 @@ def test_a_thin_plate_in_two_pieces_is_divided() -> None:
     fragments[4:7, 2:38, 2:25] = 1
     fragments[4:7, 2:38, 25:58] = 2
 
-    found = recovered(fragments)
+    actual = recovered(fragments)
 
-    assert found.count == 2
-    assert share_equal(found.labels, fragments) == 1.0
+    assert actual.count == 2
+    assert share_equal(actual.labels, fragments) == 1.0
 
 
 def comminuted(seed: int) -> LabelArray:
@@ -162,10 +162,10 @@ def comminuted(seed: int) -> LabelArray:
 def test_a_comminuted_block_comes_back_whole_by_the_default_mode(seed: int) -> None:
     fragments = comminuted(seed)
 
-    found = recovered(fragments)
+    actual = recovered(fragments)
 
-    assert found.count == 6
-    assert share_equal(found.labels, fragments) > 0.98
+    assert actual.count == 6
+    assert share_equal(actual.labels, fragments) > 0.98
 
 
 def test_paper_mode_equals_the_published_steps_written_plainly() -> None:
@@ -183,12 +183,12 @@ def test_paper_mode_equals_the_published_steps_written_plainly() -> None:
     )
     expected = np.where(fragments > 0, components[tuple(nearest)], 0)
 
-    found = recovered(fragments, spacing_mm, PAPER).labels
+    actual = recovered(fragments, spacing_mm, PAPER).labels
 
-    assert found.max() == len(np.unique(expected)) - 1
+    assert actual.max() == len(np.unique(expected)) - 1
     for label in np.unique(expected)[1:]:
-        assert len(np.unique(found[expected == label])) == 1
-    sizes = np.bincount(found.ravel())[1:]
+        assert len(np.unique(actual[expected == label])) == 1
+    sizes = np.bincount(actual.ravel())[1:]
     assert list(sizes) == sorted(sizes, reverse=True)
 
 
@@ -198,11 +198,11 @@ def test_a_hole_in_the_contact_is_closed_and_reported_as_less_support() -> None:
     classes[11:16, 11:16, 36:44] = bicm.INTERIOR
     boundary, interior, contact = ((classes == c).astype(np.float32) for c in (1, 2, 3))
 
-    found = recover_fragments(boundary, interior, contact, fragments > 0, MM)
+    actual = recover_fragments(boundary, interior, contact, fragments > 0, MM)
 
-    assert found.count == 2
-    assert share_equal(found.labels, fragments) > 0.99
-    assert 0.85 < found.interfaces[0].support < 1.0
+    assert actual.count == 2
+    assert share_equal(actual.labels, fragments) > 0.99
+    assert 0.85 < actual.interfaces[0].support < 1.0
 
 
 def test_the_interface_follows_contact_not_the_middle_between_interiors() -> None:
@@ -214,12 +214,12 @@ def test_the_interface_follows_contact_not_the_middle_between_interiors() -> Non
     boundary[:, :, 15:40] = 1.0
     interior = 1.0 - contact - boundary
 
-    found = recover_fragments(
+    actual = recover_fragments(
         boundary, interior, contact, bone, MM, RecoveryConfig(contact_cost=50.0)
     )
 
-    assert found.count == 2
-    row = found.labels[6, 6]
+    assert actual.count == 2
+    row = actual.labels[6, 6]
     assert (row[:12] == row[0]).all()
     assert (row[15:] == row[59]).all()
 
@@ -232,10 +232,10 @@ def test_contact_that_does_not_cut_through_divides_nothing_and_is_reported() -> 
     contact[3:13, 3:23, 32:38] = 1.0
     interior = np.where(bone, 1.0 - contact, 0.0)
 
-    found = recover_fragments(np.zeros(bone.shape), interior, contact, bone, MM)
+    actual = recover_fragments(np.zeros(bone.shape), interior, contact, bone, MM)
 
-    assert found.count == 1
-    (ridge,) = found.unseparated
+    assert actual.count == 1
+    (ridge,) = actual.unseparated
     assert ridge.label == 1
     assert 150.0 < ridge.area_mm2 < 320.0
     assert 3 <= ridge.centroid_kji[0] < 13
@@ -247,9 +247,9 @@ def test_faint_contact_does_not_invent_a_fracture() -> None:
     contact[:, :, 36:42] = 0.4
     contact[~bone] = 0.0
 
-    found = recover_fragments(np.zeros(bone.shape), bone - contact, contact, bone, MM)
+    actual = recover_fragments(np.zeros(bone.shape), bone - contact, contact, bone, MM)
 
-    assert found.count == 1
+    assert actual.count == 1
 
 
 def test_an_empty_prediction_leaves_one_fragment_per_piece() -> None:
@@ -257,11 +257,11 @@ def test_an_empty_prediction_leaves_one_fragment_per_piece() -> None:
     bone[:, :, 30:33] = False
     nothing = np.zeros(bone.shape, np.float32)
 
-    found = recover_fragments(nothing, nothing, nothing, bone, MM)
+    actual = recover_fragments(nothing, nothing, nothing, bone, MM)
     paper = recover_fragments(nothing, nothing, nothing, bone, MM, PAPER)
 
-    assert found.count == 2
-    assert np.array_equal(found.labels > 0, bone)
+    assert actual.count == 2
+    assert np.array_equal(actual.labels > 0, bone)
     assert paper.count == 1
 
 
@@ -278,8 +278,8 @@ def test_a_bone_of_one_voxel_is_one_fragment_and_no_bone_is_none() -> None:
     assert recover_fragments(nothing, nothing, nothing, bone, MM).count == 0
 
     bone[1, 1, 1] = True
-    found = recover_fragments(nothing, nothing, nothing, bone, MM)
-    assert found.labels[1, 1, 1] == found.labels.sum() == 1
+    actual = recover_fragments(nothing, nothing, nothing, bone, MM)
+    assert actual.labels[1, 1, 1] == actual.labels.sum() == 1
 
 
 def test_small_pieces_join_and_large_ones_stay() -> None:
@@ -290,10 +290,10 @@ def test_small_pieces_join_and_large_ones_stay() -> None:
     interior = bone.astype(np.float32)
     nothing = np.zeros(bone.shape, np.float32)
 
-    found = recover_fragments(nothing, interior, nothing, bone, MM)
+    actual = recover_fragments(nothing, interior, nothing, bone, MM)
 
-    assert found.count == 1
-    (piece,) = found.joined
+    assert actual.count == 1
+    (piece,) = actual.joined
     assert (piece.volume_mm3, piece.into) == (124.0, 1)
     assert piece.centroid_kji == (5.5, 4.0, 46.0)
     bone[8, 4, 40] = True
@@ -329,15 +329,15 @@ def test_whatever_the_network_says_every_bone_voxel_has_one_label(seed: int, mod
     bone = gaussian_filter(rng.normal(size=(14, 16, 18)), 2.0) > -0.02
     before = maps.copy()
 
-    found = recover_fragments(
+    actual = recover_fragments(
         maps[1], maps[2], maps[3], bone, (1.4, 0.9, 1.1), RecoveryConfig(mode=mode)
     )
 
-    assert np.array_equal(found.labels > 0, bone)
-    sizes = np.bincount(found.labels.ravel())[1:]
+    assert np.array_equal(actual.labels > 0, bone)
+    sizes = np.bincount(actual.labels.ravel())[1:]
     assert (sizes > 0).all()
     assert list(sizes) == sorted(sizes, reverse=True)
-    assert all(1 <= piece.into <= found.count for piece in found.joined)
+    assert all(1 <= piece.into <= actual.count for piece in actual.joined)
     assert np.array_equal(maps, before)
 
 
@@ -346,7 +346,7 @@ def test_mirrored_maps_give_mirrored_fragments(axis: int) -> None:
     """Up to the voxels of interfaces, which ties decide."""
     fragments = comminuted(0)
 
-    found = recovered(np.flip(fragments, axis))
+    actual = recovered(np.flip(fragments, axis))
 
-    assert found.count == 6
-    assert share_equal(np.flip(found.labels, axis), recovered(fragments).labels) > 0.99
+    assert actual.count == 6
+    assert share_equal(np.flip(actual.labels, axis), recovered(fragments).labels) > 0.99

@@ -15,10 +15,10 @@ def test_area_is_counted_in_mm2_and_support_is_its_mean() -> None:
     separation = np.zeros(regions.shape, np.float32)
     separation[0, :, 2] = 0.8
 
-    found = contact_areas(regions, separation, np.ones(regions.shape, np.float32), (2.0, 1.5, 0.5))
+    actual = contact_areas(regions, separation, np.ones(regions.shape, np.float32), (2.0, 1.5, 0.5))
 
-    area = found[1, 2]
-    assert list(found) == [(1, 2)]
+    area = actual[1, 2]
+    assert list(actual) == [(1, 2)]
     assert area.face_mm2 == pytest.approx(18.0)
     assert area.contact_mm2 == pytest.approx(9.0)
     assert area.support == pytest.approx(0.4)
@@ -54,9 +54,9 @@ def test_regions_that_meet_at_an_edge_are_neighbours_with_a_nominal_area() -> No
     regions[0, 0, 0], regions[0, 1, 1] = 4, 9
     ones = np.ones(regions.shape, np.float32)
 
-    found = contact_areas(regions, ones, ones, (2.0, 1.0, 1.0))
+    actual = contact_areas(regions, ones, ones, (2.0, 1.0, 1.0))
 
-    assert found[4, 9].face_mm2 == pytest.approx(0.25)
+    assert actual[4, 9].face_mm2 == pytest.approx(0.25)
 
 
 def test_background_parts_nothing_and_one_region_has_no_neighbour() -> None:
@@ -76,14 +76,14 @@ def test_an_interface_has_areas_support_mean_contact_and_neck() -> None:
     contact[:5, :, 7:13] = 0.8
     ones = np.ones(labels.shape, np.float32)
 
-    (found,) = describe_interfaces(labels, contact, contact, ones, (1.0, 1.0, 1.0), 1.5)
+    (actual,) = describe_interfaces(labels, contact, contact, ones, (1.0, 1.0, 1.0), 1.5)
 
-    assert (found.a, found.b) == (1, 2)
-    assert found.area_mm2 == pytest.approx(100.0)
-    assert found.contact_area_mm2 == pytest.approx(50.0)
-    assert found.support == pytest.approx(0.4)
-    assert found.mean_contact == pytest.approx(0.4)
-    assert found.neck == pytest.approx(60.0 / 100.0)
+    assert (actual.a, actual.b) == (1, 2)
+    assert actual.area_mm2 == pytest.approx(100.0)
+    assert actual.contact_area_mm2 == pytest.approx(50.0)
+    assert actual.support == pytest.approx(0.4)
+    assert actual.mean_contact == pytest.approx(0.4)
+    assert actual.neck == pytest.approx(60.0 / 100.0)
 
 
 def test_only_the_voxels_of_the_two_fragments_enter_their_mean() -> None:
@@ -92,10 +92,10 @@ def test_only_the_voxels_of_the_two_fragments_enter_their_mean() -> None:
     contact = np.where(labels == 3, 0.9, 0.1).astype(np.float32)
     ones = np.ones(labels.shape, np.float32)
 
-    found = describe_interfaces(labels, contact, contact, ones, (1.0, 1.0, 1.0), 1.5)
+    actual = describe_interfaces(labels, contact, contact, ones, (1.0, 1.0, 1.0), 1.5)
 
-    assert [(i.a, i.b) for i in found] == [(1, 2), (1, 3), (2, 3)]
-    assert found[0].mean_contact == pytest.approx(0.1)
+    assert [(i.a, i.b) for i in actual] == [(1, 2), (1, 3), (2, 3)]
+    assert actual[0].mean_contact == pytest.approx(0.1)
 
 
 def test_one_fragment_has_no_interface() -> None:

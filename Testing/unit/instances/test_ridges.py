@@ -24,12 +24,12 @@ def test_a_ridge_inside_a_fragment_is_reported_with_its_area_and_place() -> None
     contact = np.zeros(labels.shape, np.float32)
     contact[5:25, 5:25, 18:22] = 0.9
 
-    (found,) = unseparated_fractures(labels, contact, MM, min_area_mm2=100.0)
+    (actual,) = unseparated_fractures(labels, contact, MM, min_area_mm2=100.0)
 
-    assert found.label == 1
-    assert found.area_mm2 == pytest.approx(400.0, rel=0.25)
-    assert found.centroid_kji[2] in (19.0, 20.0)
-    assert contact[tuple(int(c) for c in found.centroid_kji)] > 0.5
+    assert actual.label == 1
+    assert actual.area_mm2 == pytest.approx(400.0, rel=0.25)
+    assert actual.centroid_kji[2] in (19.0, 20.0)
+    assert contact[tuple(int(c) for c in actual.centroid_kji)] > 0.5
 
 
 def test_small_ridges_and_faint_ones_are_not_reported() -> None:

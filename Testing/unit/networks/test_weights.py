@@ -111,7 +111,7 @@ def test_a_loaded_model_is_ready_to_predict(model: Path) -> None:
     assert isinstance(loaded, TPCNet)
     assert not loaded.training
     assert loaded.prior.memory is not None
-    assert loaded.prior.memory.is_frozen
+    assert loaded.prior.memory.frozen_keys is not None
     assert not any(p.requires_grad for p in loaded.parameters())
 
 

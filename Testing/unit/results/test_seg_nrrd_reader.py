@@ -13,11 +13,12 @@ from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.image_file import read_image_file
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
-from FractureSegmentationLib.results.seg_nrrd import write_layered_seg_nrrd, write_seg_nrrd
-from FractureSegmentationLib.results.seg_nrrd_reader import (
+from FractureSegmentationLib.results.seg_nrrd import (
     SegmentationFile,
     names_segments,
     segmentation_of_image,
+    write_layered_seg_nrrd,
+    write_seg_nrrd,
 )
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -75,14 +76,14 @@ def test_overlapping_segments_come_back_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.seg.nrrd"
     write_layered_seg_nrrd(path, overlapping())
 
-    found = read(path)
+    actual = read(path)
 
-    assert found.labels.segments == overlapping().segments
-    for ours, theirs in zip(overlapping().layers, found.labels.layers, strict=True):
+    assert actual.labels.segments == overlapping().segments
+    for ours, theirs in zip(overlapping().layers, actual.labels.layers, strict=True):
         np.testing.assert_array_equal(theirs.voxels, ours.voxels)
         assert theirs.geometry.is_close_to(GEOMETRY, tolerance_mm=1e-9)
-    assert found.warnings == ()
-    assert [(one.id, other.id) for one, other in found.labels.overlaps()] == [("a", "b")]
+    assert actual.warnings == ()
+    assert [(one.id, other.id) for one, other in actual.labels.overlaps()] == [("a", "b")]
 
 
 def test_overlapping_segments_are_read_by_slicers_own_python_reader(tmp_path: Path) -> None:
@@ -90,16 +91,16 @@ def test_overlapping_segments_are_read_by_slicers_own_python_reader(tmp_path: Pa
     path = tmp_path / "a.seg.nrrd"
     write_layered_seg_nrrd(path, overlapping())
 
-    found = slicerio.read_segmentation(str(path))
+    actual = slicerio.read_segmentation(str(path))
 
-    assert [one["id"] for one in found["segments"]] == ["a", "b", "c"]
-    assert [one["layer"] for one in found["segments"]] == [0, 1, 1]
-    assert [one["labelValue"] for one in found["segments"]] == [1, 1, 300]
-    first, second = found["voxels"]
+    assert [one["id"] for one in actual["segments"]] == ["a", "b", "c"]
+    assert [one["layer"] for one in actual["segments"]] == [0, 1, 1]
+    assert [one["labelValue"] for one in actual["segments"]] == [1, 1, 300]
+    first, second = actual["voxels"]
     assert first[3, 2, 1] == second[3, 2, 1] == 1
     assert second[5, 4, 3] == 300
     assert first[5, 4, 3] == 0
-    assert found["ijkToLPS"] @ [3, 2, 1, 1] == pytest.approx([10.55, -17.6, 32.0, 1.0])
+    assert actual["ijkToLPS"] @ [3, 2, 1, 1] == pytest.approx([10.55, -17.6, 32.0, 1.0])
 
 
 def test_layers_are_named_the_way_slicer_names_them(real_data: Path, tmp_path: Path) -> None:
@@ -133,23 +134,23 @@ def test_a_file_that_slicer_wrote_gives_its_names_and_colours(real_data: Path) -
     path = real_data / "segmentations/slicerio/SegmentationOverlapping.seg.nrrd"
     theirs = slicerio.read_segmentation(str(path))
 
-    found = read(path)
+    actual = read(path)
 
-    assert len(found.labels.segments) == 8
-    for ours, wanted in zip(found.labels.segments, theirs["segments"], strict=True):
+    assert len(actual.labels.segments) == 8
+    for ours, wanted in zip(actual.labels.segments, theirs["segments"], strict=True):
         assert ours.segment.name == wanted["name"]
         assert ours.segment.id == wanted["id"]
         assert ours.segment.label_value == wanted["labelValue"]
         assert ours.segment.color == pytest.approx(wanted["color"])
         voxels = theirs["voxels"][ours.layer] == ours.segment.label_value
-        np.testing.assert_array_equal(found.labels.mask(ours), voxels.T)
-    pairs = {frozenset((one.name, other.name)) for one, other in found.labels.overlaps()}
+        np.testing.assert_array_equal(actual.labels.mask(ours), voxels.T)
+    pairs = {frozenset((one.name, other.name)) for one, other in actual.labels.overlaps()}
     assert all("overlapping sphere" in pair for pair in pairs)
     assert pairs
 
 
 def test_a_file_cut_to_its_segments_is_read_onto_the_grid_of_the_ct(tmp_path: Path) -> None:
-    """Slicer may save only the box of the segments; the header still tells the whole grid."""
+    """Slicer may save only the box of the segments; the header still names the whole grid."""
     image = sitk.ReadImage(str(with_header(tmp_path / "whole.seg.nrrd")))
     box = image[2:6, 1:5, 1:4]
     for key in image.GetMetaDataKeys():
@@ -193,11 +194,11 @@ def test_a_grid_that_does_not_fit_the_voxels_is_not_used(tmp_path: Path, numbers
 def test_voxels_of_no_segment_are_left_out_and_told(tmp_path: Path) -> None:
     path = with_header(tmp_path / "a.seg.nrrd", ("LabelValue:=300", "LabelValue:=299"))
 
-    found = read(path)
+    actual = read(path)
 
-    assert found.warnings == ("1 voxels belong to no segment and were left out.",)
-    assert found.labels.layers[1].values() == (1,)
-    assert [one.segment.id for one in found.labels.filled()] == ["a", "b"]
+    assert actual.warnings == ("1 voxels belong to no segment and were left out.",)
+    assert actual.labels.layers[1].values() == (1,)
+    assert [one.segment.id for one in actual.labels.filled()] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

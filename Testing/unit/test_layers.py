@@ -1,6 +1,6 @@
-"""The import law: arrows between modules run one way, heavy packages stay behind their doors.
+"""The library is layered, and heavy dependencies are imported only where they are allowed.
 
-The law is read from the source with `ast`, imports inside functions included. A new top-level
+The imports are read from the source with `ast`, those inside functions included. A new top-level
 module of the library enters `LAYERS`; nothing else needs an entry.
 """
 
@@ -18,7 +18,7 @@ LIBRARY = "FractureSegmentationLib"
 TRAINING = "fracseg_training"
 PANEL = "FractureSegmentationPanel"
 
-# Ground floor first. A module imports from its own floor and the floors below it.
+# Lowest first. A module imports from its own layer and from those below it.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
     frozenset({"progress", "protocol", "anatomy", "geometry"}),
@@ -34,10 +34,10 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 # The packages of the 3D Slicer panel, lowest first.
 PANEL_LAYERS = ("run", "setup", "logic", "sections")
-FLOOR_OF = {part: floor for floor, parts in enumerate(LAYERS) for part in parts}
+LAYER_OF = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 
 # Package: the parts of the library that may import it. Every other third-party package is free.
-DOORS = {
+ALLOWED_IN = {
     "torch": frozenset({"networks", "inference"}),
     "vtk": frozenset({"mesh", "preview", "mrml"}),
     "vtkmodules": frozenset({"mesh", "preview", "mrml"}),
@@ -60,7 +60,7 @@ DECLARED = frozenset(
         "pydicom",
         "safetensors",
         "scipy",
-        *DOORS,
+        *ALLOWED_IN,
     }
 )
 
@@ -127,14 +127,14 @@ def part_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def door_of(module: str) -> str:
+def prefix_of(module: str) -> str:
     """Like `part_of`; mesh_smoothing.py or preview_raster.py belong to mesh and preview."""
     return part_of(module).partition("_")[0]
 
 
-def floor_of(module: str) -> int:
+def layer_of(module: str) -> int:
     part = part_of(module)
-    return FLOOR_OF[part] if part in FLOOR_OF else FLOOR_OF[door_of(module)]
+    return LAYER_OF[part] if part in LAYER_OF else LAYER_OF[prefix_of(module)]
 
 
 def upward_arrows(arrows: Iterable[Import]) -> list[str]:
@@ -142,7 +142,7 @@ def upward_arrows(arrows: Iterable[Import]) -> list[str]:
     return [
         f"{a.source} imports {a.target}"
         for a in inside
-        if part_of(a.source) and part_of(a.target) and floor_of(a.target) > floor_of(a.source)
+        if part_of(a.source) and part_of(a.target) and layer_of(a.target) > layer_of(a.source)
     ]
 
 
@@ -171,21 +171,21 @@ def circle(arrows: Iterable[Import]) -> list[str]:
         if module in finished:
             return []
         for target in sorted(graph.get(module, ())):
-            if found := visit(target, [*path, module]):
-                return found
+            if result := visit(target, [*path, module]):
+                return result
         finished.add(module)
         return []
 
-    return next((found for module in sorted(graph) if (found := visit(module, []))), [])
+    return next((result for module in sorted(graph) if (result := visit(module, []))), [])
 
 
-def broken_doors(arrows: Iterable[Import]) -> list[str]:
+def misplaced_imports(arrows: Iterable[Import]) -> list[str]:
     return [
         f"{arrow.source} imports {package}"
         for arrow in arrows
         if arrow.source.startswith(LIBRARY) and not arrow.is_for_types_only
         for package in [arrow.target.split(".")[0]]
-        if package in DOORS and door_of(arrow.source) not in DOORS[package]
+        if package in ALLOWED_IN and prefix_of(arrow.source) not in ALLOWED_IN[package]
     ]
 
 
@@ -194,15 +194,15 @@ def arrows(repository: Path) -> list[Import]:
     return all_imports(repository, LIBRARY, TRAINING)
 
 
-def test_every_part_of_the_library_has_a_floor(repository: Path) -> None:
+def test_every_part_of_the_library_has_a_layer(repository: Path) -> None:
     modules = [name for name in modules_of(repository, LIBRARY) if part_of(name)]
 
-    homeless = {name for name in modules if not {part_of(name), door_of(name)} & FLOOR_OF.keys()}
+    homeless = {name for name in modules if not {part_of(name), prefix_of(name)} & LAYER_OF.keys()}
 
     assert not homeless
 
 
-def test_nothing_in_the_library_imports_from_a_higher_floor(arrows: list[Import]) -> None:
+def test_nothing_in_the_library_imports_from_a_higher_layer(arrows: list[Import]) -> None:
     assert upward_arrows(arrows) == []
 
 
@@ -218,14 +218,14 @@ def test_the_packages_of_the_panel_import_downwards_only(repository: Path) -> No
     assert circle(arrows) == []
 
 
-def test_heavy_packages_stay_behind_their_doors(arrows: list[Import]) -> None:
-    assert broken_doors(arrows) == []
+def test_heavy_dependencies_are_imported_only_where_allowed(arrows: list[Import]) -> None:
+    assert misplaced_imports(arrows) == []
 
 
 def test_the_library_never_imports_the_training_package(arrows: list[Import]) -> None:
-    found = [a for a in arrows if a.source.startswith(LIBRARY) and a.target.startswith(TRAINING)]
+    result = [a for a in arrows if a.source.startswith(LIBRARY) and a.target.startswith(TRAINING)]
 
-    assert found == []
+    assert result == []
 
 
 def test_the_library_imports_only_what_it_declares(arrows: list[Import]) -> None:
@@ -244,7 +244,7 @@ def test_the_library_imports_only_what_it_declares(arrows: list[Import]) -> None
     assert not undeclared
 
 
-# The law itself, on trees that break it.
+# The checks themselves, on trees that break the rules.
 
 
 def tree_of(root: Path, **files: str) -> list[Import]:
@@ -269,7 +269,7 @@ def test_a_relative_arrow_upward_is_found(tmp_path: Path) -> None:
     assert upward_arrows(arrows) == [f"{LIBRARY}.io.sitk imports {LIBRARY}.pipeline"]
 
 
-def test_an_arrow_downward_is_lawful(tmp_path: Path) -> None:
+def test_an_arrow_downward_is_allowed(tmp_path: Path) -> None:
     arrows = tree_of(tmp_path, pipeline=f"from {LIBRARY}.io import sitk\n", io__sitk="")
 
     assert upward_arrows(arrows) == []
@@ -293,7 +293,7 @@ def test_a_circle_of_three_is_found(tmp_path: Path) -> None:
     assert circle(arrows) == [f"{LIBRARY}.io.{module}" for module in "abca"]
 
 
-def test_torch_outside_its_door_is_found_unless_only_types_need_it(tmp_path: Path) -> None:
+def test_torch_in_another_part_is_found_unless_only_types_need_it(tmp_path: Path) -> None:
     arrows = tree_of(
         tmp_path,
         evaluation__overlap="import torch.nn as nn\n",
@@ -301,4 +301,4 @@ def test_torch_outside_its_door_is_found_unless_only_types_need_it(tmp_path: Pat
         methods__one="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\n",
     )
 
-    assert broken_doors(arrows) == [f"{LIBRARY}.evaluation.overlap imports torch"]
+    assert misplaced_imports(arrows) == [f"{LIBRARY}.evaluation.overlap imports torch"]
