@@ -9,8 +9,8 @@ import numpy as np
 
 def a_point_above_and_below(segmentation: Any, segment_id: str) -> list[Any]:
     """Points of a fragment (RAS, mm) in the plane of its middle, a quarter from either end."""
-    from FractureSegmentationLib.mrml.frame import world_ras_of
     from FractureSegmentationLib.mrml.segmentation import fragments_of, label_of
+    from FractureSegmentationLib.mrml.volume import world_ras_of
     from FractureSegmentationPanel.logic.fragments import middle_of
 
     labels = fragments_of(segmentation).labels

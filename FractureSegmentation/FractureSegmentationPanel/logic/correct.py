@@ -136,13 +136,13 @@ class CorrectLogic:
 
     def newSegments(self, segmentation: Any) -> tuple[str, ...]:
         """Ids of the segments that are no fragments, e.g. drawn in the Segment Editor."""
-        from FractureSegmentationLib.mrml.reconcile import strangers_of
+        from FractureSegmentationLib.mrml.segmentation import foreign_segments
 
-        return strangers_of(segmentation)
+        return foreign_segments(segmentation)
 
     def adopt(self, segmentation: Any, segmentId: str) -> None:
         """Make a fragment of a segment that a person has drawn; its bone is the one it touches."""
-        from FractureSegmentationLib.mrml.reconcile import adopt
+        from FractureSegmentationLib.mrml.segmentation import adopt
 
         adopt(segmentation, segmentId, self.historyOf(segmentation))
 
@@ -152,7 +152,7 @@ class CorrectLogic:
         Returns:
             Whether anything had to be changed.
         """
-        from FractureSegmentationLib.mrml.reconcile import reconcile
+        from FractureSegmentationLib.mrml.segmentation import reconcile
 
         return reconcile(segmentation)
 
@@ -224,7 +224,7 @@ class CorrectLogic:
 
     def places(self, segmentation: Any) -> tuple[SuspiciousPlace, ...]:
         """Where fragments may be wrong, the most doubtful first."""
-        from FractureSegmentationLib.mrml.suspicion import places_of
+        from FractureSegmentationLib.mrml.correct import places_of
 
         return places_of(segmentation)
 
@@ -236,7 +236,7 @@ class CorrectLogic:
 
     def goToPlace(self, segmentation: Any, place: SuspiciousPlace) -> None:
         """Centre all views on a doubtful place."""
-        from FractureSegmentationLib.mrml.frame import world_ras_of
+        from FractureSegmentationLib.mrml.volume import world_ras_of
 
         self.goToPoint(world_ras_of(segmentation, [place.place_lps_mm])[0])
 

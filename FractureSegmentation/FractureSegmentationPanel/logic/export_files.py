@@ -120,7 +120,7 @@ def _segments(segmentation: Any, fragments: Any) -> Iterator[Any]:
 
 def _tags(segment: Any) -> dict[str, str]:
     from FractureSegmentationLib.anatomy.naming import fragment_segment
-    from FractureSegmentationLib.mrml.tags import CONFIDENCE, meant_by, tag_of
+    from FractureSegmentationLib.mrml.nodes import CONFIDENCE, meant_by, tag_of
     from FractureSegmentationLib.results.layers import ACCEPTED
 
     # The tags that a file of ours has, not those that only the scene needs.

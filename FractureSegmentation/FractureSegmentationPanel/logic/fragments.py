@@ -83,8 +83,8 @@ def middle_of(segmentation: Any, segment_id: str) -> PointRas:
     """A point within a fragment, the one of its voxels that is nearest to its centre of mass."""
     import numpy as np
 
-    from FractureSegmentationLib.mrml.frame import world_ras_of
     from FractureSegmentationLib.mrml.segmentation import fragments_of, label_of
+    from FractureSegmentationLib.mrml.volume import world_ras_of
 
     fragments = fragments_of(segmentation)
     record = fragments.record(label_of(segmentation, segment_id))
@@ -99,8 +99,8 @@ def middle_of(segmentation: Any, segment_id: str) -> PointRas:
 def fragment_at(segmentation: Any, point: Sequence[float]) -> str:
     """The segment id of the fragment at a point or a few mm beside it; "" if there is none."""
     from FractureSegmentationLib.editing.points import nearest_voxel
-    from FractureSegmentationLib.mrml.frame import ct_lps_of
     from FractureSegmentationLib.mrml.segmentation import fragments_of, segment_id_of
+    from FractureSegmentationLib.mrml.volume import ct_lps_of
 
     labels = fragments_of(segmentation).labels
     place = ct_lps_of(segmentation, [point])[0]
@@ -150,8 +150,8 @@ def split_at_place(segmentation: Any, place: SuspiciousPlace, history: Any) -> N
     """
     from FractureSegmentationLib.errors import InputError
     from FractureSegmentationLib.mrml import correct
-    from FractureSegmentationLib.mrml.frame import world_ras_of
     from FractureSegmentationLib.mrml.segmentation import segment_id_of
+    from FractureSegmentationLib.mrml.volume import world_ras_of
 
     if place.split_points_lps_mm is None:
         raise InputError(
@@ -185,8 +185,8 @@ def _corners(segmentation: Any, segment_id: str) -> tuple[PointRas, ...]:
 
     import numpy as np
 
-    from FractureSegmentationLib.mrml.frame import world_ras_of
     from FractureSegmentationLib.mrml.segmentation import fragments_of, label_of
+    from FractureSegmentationLib.mrml.volume import world_ras_of
 
     fragments = fragments_of(segmentation)
     box = fragments.record(label_of(segmentation, segment_id)).box

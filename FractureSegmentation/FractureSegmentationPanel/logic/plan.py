@@ -109,7 +109,7 @@ class PlanLogic:
             segmentation: vtkMRMLSegmentationNode; it stays as it is, models of it are moved.
 
         Returns:
-            The plan, `FractureSegmentationLib.mrml.plan_fragments.Plan`: moves, resets, measures.
+            The plan, `FractureSegmentationLib.mrml.plan.Plan`: moves, resets, measures.
         """
         from FractureSegmentationLib.mrml.plan import create_plan
 
@@ -229,7 +229,7 @@ def show_mirror(segmentation: Any, bone_slug: str | None) -> tuple[str, ...]:
     Raises:
         InputError: no bone of the segmentation has a side, or the other side is missing.
     """
-    from FractureSegmentationLib.mrml.plan_template import show_mirrored_side
+    from FractureSegmentationLib.mrml.plan_nodes import show_mirrored_side
 
     chosen = bone_slug or _most_broken(segmentation)
     return show_mirrored_side(segmentation, chosen).template.warnings

@@ -68,7 +68,7 @@ class SegmentLogic:
 
     def warningsOf(self, segmentation: Any) -> tuple[str, ...]:
         """What the run that made fragments has warned of, such as metal; kept with the scene."""
-        from FractureSegmentationLib.mrml.tags import REPORT, object_of
+        from FractureSegmentationLib.mrml.nodes import REPORT, object_of
 
         return tuple(str(text) for text in object_of(segmentation, REPORT).get("warnings", ()))
 
@@ -225,7 +225,7 @@ class SegmentLogic:
         if display is not None:
             display.SetVisibility3D(isShown)
         if isShown:
-            from FractureSegmentationLib.mrml.surfaces import show_surfaces
+            from FractureSegmentationLib.mrml.segments import show_surfaces
 
             show_surfaces(segmentation)
 
