@@ -87,7 +87,7 @@ def add_embedded_patient(
         seed: of the body and the scanner.
     """
     name = f"found_real_{folder.name}_{number}"
-    settings = {"seed": seed, "body": anatomy_of(labels)}
+    settings: dict[str, int | str] = {"seed": seed, "body": anatomy_of(labels)}
     if is_done(out, name, settings):
         return 0
     rng = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
