@@ -18,10 +18,10 @@ from fracseg_training.fragments.score import (
     predicted_map,
     window_plan,
 )
-from fracseg_training.training.export import has_seen
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.networks.model_spec import SPEC_FILE, read_spec
+from FractureSegmentationLib.networks.patients import has_seen
 from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
