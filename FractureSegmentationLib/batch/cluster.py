@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, failed
 from FractureSegmentationLib.batch.worker import cancel_on_worker, run_on_worker
 from FractureSegmentationLib.io.folder import REPORT_NAME
-from FractureSegmentationLib.io.leftovers import clear_leftovers
+from FractureSegmentationLib.io.temporary import clear_leftovers
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom.file import read_headers
-from FractureSegmentationLib.io.dicom.scan import is_dicom_file
+from FractureSegmentationLib.io.dicom.files import is_dicom_file, read_headers
 from FractureSegmentationLib.io.dicom.series import (
     MINIMUM_SLICES,
     SeriesInfo,

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.verify import is_whole
 from FractureSegmentationLib.types import Direction, PointLps
 from FractureSegmentationLib.volume import LabelVolume, Volume
 

@@ -22,7 +22,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.sitk import quiet_itk, volume_to_sitk
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.verify import is_whole
 from FractureSegmentationLib.mrml.nodes import Matrix, OrientedImage, TransformableNode, VolumeNode
 from FractureSegmentationLib.types import Box, FloatArray, PointLps
 from FractureSegmentationLib.volume import Volume

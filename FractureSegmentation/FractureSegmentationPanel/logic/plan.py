@@ -70,7 +70,7 @@ class PlanLogic:
             FracSegError: a format could not be written.
         """
         from FractureSegmentationLib.errors import InputError
-        from FractureSegmentationLib.io.scratch import scratch_folder
+        from FractureSegmentationLib.io.temporary import scratch_folder
         from FractureSegmentationPanel.logic.export_files import (
             DICOM_SEG,
             problem_of_dicom_seg,

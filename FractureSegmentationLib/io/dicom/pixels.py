@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
-from FractureSegmentationLib.io.dicom.header import ImageHeader
+from FractureSegmentationLib.io.dicom.headers import ImageHeader
 from FractureSegmentationLib.io.hounsfield import AIR_HU
-from FractureSegmentationLib.io.scratch import clear_scratch
+from FractureSegmentationLib.io.temporary import clear_scratch
 from FractureSegmentationLib.progress import Progress
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.io.dicom.header import ImageHeader
-from FractureSegmentationLib.io.dicom.kind import is_localizer, kind_problems
-from FractureSegmentationLib.io.dicom.scan import FolderScan, scan_folder
+from FractureSegmentationLib.io.dicom.files import FolderScan, scan_folder
+from FractureSegmentationLib.io.dicom.headers import ImageHeader, is_localizer, kind_problems
 
 MINIMUM_SLICES = 10
 

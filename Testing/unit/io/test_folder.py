@@ -20,7 +20,7 @@ from FractureSegmentationLib.errors import (
     RunCancelledError,
 )
 from FractureSegmentationLib.io.folder import staged_folder
-from FractureSegmentationLib.io.leftovers import clear_leftovers, private_sibling, released
+from FractureSegmentationLib.io.temporary import clear_leftovers, private_sibling, released
 
 
 def _make_result(out: Path, content: str = "old") -> None:

@@ -67,7 +67,7 @@ def test_names_of_files_do_not_decide_the_order(series_maker: Maker) -> None:
 
 def test_slices_written_from_the_head_down_are_sorted_upwards(series_maker: Maker) -> None:
     """Slice k lies 2k mm below the first; sorted along the normal the last one comes first."""
-    volume = _read(series_maker(heights_mm=[-2.0 * k for k in range(12)]).write())
+    volume = _read(series_maker(slice_positions_mm=[-2.0 * k for k in range(12)]).write())
 
     assert volume.voxels[:, 2, 5].tolist() == [711 - k for k in range(12)]
     assert volume.geometry.origin_lps_mm == (10.0, -20.0, 8.0)
@@ -142,11 +142,11 @@ def test_high_padding_is_air_and_tissue_like_padding_is_left_alone(series_maker:
             ["tilted", "up to 33.0 mm (slice 12 of 12)", "56.3 degrees"],
         ),
         (
-            {"heights_mm": [0, 2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 24]},
+            {"slice_positions_mm": [0, 2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 24]},
             ["uneven steps from 2.00 to 4.00 mm", "between slices 5 and 6 of 12"],
         ),
         (
-            {"heights_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
+            {"slice_positions_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
             ["1 duplicate positions", "slices 4 and 5 of 12"],
         ),
         ({"shape": (9, 8, 10)}, ["9 slices", "at least 10"]),
@@ -192,7 +192,10 @@ def test_one_odd_slice_spoils_the_series(
 def test_one_slice_of_another_size_spoils_the_series(series_maker: Maker) -> None:
     folder = series_maker(series_uid="1.2.3.4").write()
     series_maker(
-        series_uid="1.2.3.4", shape=(1, 6, 10), heights_mm=[24.0], file_name=lambda _: "odd.dcm"
+        series_uid="1.2.3.4",
+        shape=(1, 6, 10),
+        slice_positions_mm=[24.0],
+        file_name=lambda _: "odd.dcm",
     ).write()
 
     assert "different sizes (6 x 10, 8 x 10)" in _refusal(folder)
@@ -214,7 +217,7 @@ def test_a_missing_slice_is_noticed_among_steps_of_a_tenth_of_a_millimetre(
     """The slices beside the gap are 0.05 mm off their even places: less than the 0.1 mm allowed."""
     heights = [0.1 * k for k in range(41) if k != 20]
 
-    _, notes = read_series(list_series(series_maker(heights_mm=heights).write())[0])
+    _, notes = read_series(list_series(series_maker(slice_positions_mm=heights).write())[0])
 
     assert "between slices 20 and 21 of 40" in notes[0]
 
@@ -223,7 +226,7 @@ def test_positions_rounded_to_tenths_still_make_a_regular_series(series_maker: M
     """Steps of 0.625 mm appear as 0.6 and 0.7 mm; each slice is within 0.05 mm of its place."""
     heights = [round(0.625 * k, 1) for k in range(40)]
 
-    volume = _read(series_maker(heights_mm=heights).write())
+    volume = _read(series_maker(slice_positions_mm=heights).write())
 
     assert volume.geometry.spacing_mm[0] == pytest.approx(0.625, abs=0.003)
 
@@ -235,7 +238,7 @@ def test_all_problems_are_told_geometry_first(series_maker: Maker) -> None:
 
     message = _refusal(
         series_maker(
-            heights_mm=[0, 2, 4, 9],
+            slice_positions_mm=[0, 2, 4, 9],
             change=lean,
             fields={"Modality": "MR"},
         ).write()
@@ -248,9 +251,9 @@ def test_all_problems_are_told_geometry_first(series_maker: Maker) -> None:
 def test_the_remedy_fits_the_worst_problem(series_maker: Maker) -> None:
     remedies = []
     for name, changes in (
-        ("gap", {"heights_mm": [*range(0, 22, 2), 30]}),
-        ("double", {"heights_mm": [0, 0, *range(1, 12)]}),
-        ("mr", {"fields": {"Modality": "MR"}, "heights_mm": [*range(0, 22, 2), 30]}),
+        ("gap", {"slice_positions_mm": [*range(0, 22, 2), 30]}),
+        ("double", {"slice_positions_mm": [0, 0, *range(1, 12)]}),
+        ("mr", {"fields": {"Modality": "MR"}, "slice_positions_mm": [*range(0, 22, 2), 30]}),
     ):
         with pytest.raises(InputError) as caught:
             _read(series_maker(name, **changes).write())
@@ -273,7 +276,7 @@ def test_two_images_that_differ_at_one_place_do_not_count_as_copies(series_maker
         data.SOPInstanceUID = "1.2.3.4.5"
 
     folder = series_maker(
-        heights_mm=[0, 2, 4, 4, 6, 8, 10, 12, 14, 16, 18, 20], change=change
+        slice_positions_mm=[0, 2, 4, 4, 6, 8, 10, 12, 14, 16, 18, 20], change=change
     ).write()
 
     assert "duplicate positions" in _refusal(folder)

@@ -161,7 +161,7 @@ def _with_positions_moved(content: bytes, rng_bytes: bytes) -> bytes:
 
 
 def _moved(number: int, content: bytes, how: str, much: float) -> bytes:
-    """One file of a series that leans, is stretched, has a gap, or trembles."""
+    """One file of a series that is sheared, is stretched, has a gap, or trembles."""
     x, y, z = 10.0, -20.0, 30.0 + STEP_MM * number
     if how == "lean":
         x, y = x + 0.5 * much * number, y - much * number

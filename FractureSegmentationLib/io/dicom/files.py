@@ -1,4 +1,4 @@
-"""The headers of one DICOM file, read with pydicom.
+"""Finding the DICOM images of a folder, and reading the headers of a file with pydicom.
 
 The frames of an enhanced (multi-frame) file become one header each, so that everything after this
 module treats a slice and a frame alike.
@@ -6,13 +6,16 @@ module treats a slice and a frame alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
 
-from FractureSegmentationLib.io.dicom.element import (
+from FractureSegmentationLib.io.dicom.headers import (
+    ImageHeader,
     count,
     items,
     numbers,
@@ -21,7 +24,6 @@ from FractureSegmentationLib.io.dicom.element import (
     text,
     values,
 )
-from FractureSegmentationLib.io.dicom.header import ImageHeader
 
 CT_CLASSES = "1.2.840.10008.5.1.4.1.1.2"
 """UID of plain CT images; those of enhanced and of converted enhanced ones begin with it."""
@@ -224,3 +226,73 @@ def _quantity(data: pydicom.Dataset, rescale_type: str) -> str:
 
 def _kernel(data: pydicom.Dataset) -> str:
     return "".join(c for c in text(data, "ConvolutionKernel")[:16] if c.isalnum())
+
+
+_USUAL_ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScan:
+    """The DICOM files of a folder: images, and those that ought to be images but are damaged."""
+
+    images: tuple[ImageHeader, ...]
+    damaged: tuple[Path, ...]
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file says of itself that it is DICOM, by its first bytes or its ending.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return path.suffix.lower() in _USUAL_ENDINGS or has_dicom_magic(path)
+
+
+def scan_folder(folder: Path, *, recursive: bool) -> FolderScan:
+    """Read the headers of all DICOM images below `folder`; other files are passed over.
+
+    Exact copies of a file count once.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    images: list[ImageHeader] = []
+    damaged: list[Path] = []
+    for path in _files(folder, recursive=recursive):
+        if not is_dicom_file(path):
+            continue
+        try:
+            images.extend(read_headers(path))
+        except ValueError:
+            damaged.append(path)
+    return FolderScan(_without_copies(images), tuple(damaged))
+
+
+def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        folders.sort()
+        if not recursive:
+            folders.clear()
+        paths = (Path(parent) / name for name in sorted(names))
+        yield from (path for path in paths if path.is_file())  # no broken link, no pipe
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _without_copies(images: Sequence[ImageHeader]) -> tuple[ImageHeader, ...]:
+    """Pass over files that are bytewise the same as one before."""
+    paths: dict[str, list[Path]] = {}
+    for image in images:
+        same = paths.setdefault(image.image_uid, [])
+        if image.path not in same[-1:]:  # the frames of a file follow each other
+            same.append(image.path)
+    copies: set[Path] = set()
+    for alike in paths.values():
+        seen: set[bytes] = set()
+        for path in alike if len(alike) > 1 else ():
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            copies.update({path} if digest in seen else ())
+            seen.add(digest)
+    return tuple(image for image in images if image.path not in copies)

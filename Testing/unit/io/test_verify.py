@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.verify import is_whole
 
 COMPRESSED = ("nii.gz", "mha", "mhd", "nrrd", "nhdr")
 
