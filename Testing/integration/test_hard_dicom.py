@@ -313,7 +313,7 @@ def bone_and_soft_tissue(room: Path) -> None:
 READ: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "tilt": (
         lambda room: bone_series(room, shift_mm_per_slice=(0.0, 0.25, 0.0)).write(),
-        ["gantry was tilted by 14.0 degrees"],
+        ["gantry tilt of 14.0 degrees"],
     ),
     "missing slice": (
         lambda room: bone_series(room, slice_positions_mm=[k for k in range(25) if k != 9]).write(),
@@ -321,7 +321,8 @@ READ: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "uneven enhanced": (
         lambda room: EnhancedMaker(
-            bone_series(room, slice_positions_mm=[k for k in range(25) if k != 9]), [*range(23, -1, -1)]
+            bone_series(room, slice_positions_mm=[k for k in range(25) if k != 9]),
+            [*range(23, -1, -1)],
         ).write(),
         ["uneven, from 1.00 to 2.00 mm"],
     ),

@@ -10,8 +10,9 @@ A series counts as regular if, measured from its first slice,
 Headers round positions (often to 0.1 mm or finer), hence these lengths: an error that small is
 a seventh of a usual pixel, while a missing slice moves its neighbours by half a step or more.
 
-A stack that is only sheared by a gantry tilt, or whose steps are uneven but never more than 3 mm, is irregular: it gets
-a straight grid of even steps, on which `volume.py` interpolates it. The rest is a problem.
+A stack that is only sheared by a gantry tilt, or whose steps are uneven but never more than
+3 mm, is irregular: it gets a straight grid of even steps, on which `volume.py` interpolates it.
+The rest is a problem.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ def gantry_tilt(places: SlicePositions) -> Irregularity | None:
             problem=f"is sheared unevenly: {shift}, and not along one line", note="", is_tilt=True
         )
     note = (
-        f"The gantry was tilted by {degrees:.1f} degrees; the slices were shifted in their "
-        "planes onto a straight grid."
+        f"The slices are sheared by a gantry tilt of {degrees:.1f} degrees; they were shifted in "
+        "their planes onto a straight grid."
     )
     return Irregularity(
         problem=f"is tilted: {shift}, {degrees:.1f} degrees from the straight stack",

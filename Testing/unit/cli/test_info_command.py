@@ -123,8 +123,8 @@ def test_a_resampled_series_says_so(series_maker: Maker, info: Callable) -> None
 
     assert status == 0
     assert lines[-1] == (
-        "Warning:   The gantry was tilted by 14.0 degrees; the slices were shifted in their "
-        "planes onto a straight grid."
+        "Warning:   The slices are sheared by a gantry tilt of 14.0 degrees; they were shifted in "
+        "their planes onto a straight grid."
     )
 
 

@@ -108,7 +108,7 @@ def test_a_shift_of_whole_pixels_keeps_every_value(series_maker: Maker) -> None:
     assert volume.voxels.dtype == np.int16
 
 
-def test_a_lean_to_the_side_is_straightened_too(series_maker: Maker) -> None:
+def test_a_tilt_to_the_side_is_straightened_too(series_maker: Maker) -> None:
     """0.75 mm, one column, towards the right per slice: the grid begins 11 columns earlier."""
     volume, _ = _read(series_maker(shift_mm_per_slice=(-0.75, 0.0, 0.0)).write())
 
@@ -124,7 +124,7 @@ def test_a_series_tilted_more_than_any_gantry_is_refused(series_maker: Maker) ->
     assert "51.3 degrees" in refusal.message
 
 
-def test_slices_that_do_not_lean_along_one_line_are_refused(series_maker: Maker) -> None:
+def test_slices_not_sheared_along_one_line_are_refused(series_maker: Maker) -> None:
     def change(k: int, data: Dataset) -> None:
         if k == 6:
             x, y, z = data.ImagePositionPatient
@@ -268,7 +268,7 @@ def test_steps_of_a_hand_are_no_volume(series_maker: Maker) -> None:
 def test_resampling_is_told_with_the_result(series_maker: Maker) -> None:
     ct = read_ct(series_maker(shift_mm_per_slice=(0.0, 0.5, 0.0)).write())
 
-    assert ["tilted gantry" in warning for warning in ct.warnings] == [True]
+    assert ["gantry tilt" in warning for warning in ct.warnings] == [True]
 
 
 def test_images_that_repeat_others_pixel_by_pixel_are_left_out_and_told(
