@@ -86,7 +86,7 @@ def _series_at(path: Path) -> tuple[SeriesInfo, ...]:
         scan = scan_folder(path, recursive=True)
         if scan.images or scan.damaged:
             check_scan(scan)
-            return grouped(scan.images)
+            return grouped(scan)
     elif is_dicom_file(path):
         return series_of(path)
     raise InputError(

@@ -162,7 +162,7 @@ def read_chosen(chosen: SeriesInfo, progress: Progress | None = None) -> CtInput
             volume=volume,
             kind="DICOM series",
             series_uid_sha=hashed_identifier(chosen.uid, install_salt()),
-            warnings=warnings,
+            warnings=chosen.set_apart + warnings,
             files_read=tuple(dict.fromkeys(image.path for image in chosen.images)),
         ),
         thickness_mm=max(image.thickness_mm for image in chosen.images),

@@ -149,7 +149,8 @@ def write_image(path: Path, image: sitk.Image) -> None:
         EnvironmentProblemError: the file could not be written, e.g. because the disk is full.
     """
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
+        with quiet_itk():
+            sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:
         raise _unwritten(path) from error
     # On a full disk SimpleITK may end a file early and say nothing.

@@ -87,7 +87,7 @@ def _survey_dicom(
     refusal: InputError | None = None
     if path.is_dir():
         scan = scan_folder(path, recursive=True)
-        listed = grouped(scan.images)
+        listed = grouped(scan)
         try:
             check_scan(scan)
         except InputError as damage:

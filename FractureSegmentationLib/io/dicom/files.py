@@ -228,15 +228,23 @@ def _kernel(data: pydicom.Dataset) -> str:
     return "".join(c for c in text(data, "ConvolutionKernel")[:16] if c.isalnum())
 
 
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
 _USUAL_ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
 
 
 @dataclass(frozen=True, slots=True)
 class FolderScan:
-    """The DICOM files of a folder: images, and those that ought to be images but are damaged."""
+    """The DICOM files of a folder.
+
+    Attributes:
+        images: headers of the images.
+        damaged: files that ought to be images but are damaged.
+        system_files: files named like DICOM that a system keeps beside the real ones.
+    """
 
     images: tuple[ImageHeader, ...]
     damaged: tuple[Path, ...]
+    system_files: tuple[Path, ...] = ()
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -245,7 +253,20 @@ def is_dicom_file(path: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    return path.suffix.lower() in _USUAL_ENDINGS or has_dicom_magic(path)
+    is_named_so = path.suffix.lower() in _USUAL_ENDINGS and not is_system_file(path)
+    return is_named_so or has_dicom_magic(path)
+
+
+def is_system_file(path: Path) -> bool:
+    """Whether macOS wrote the file to keep what another file system cannot: `._` and a name.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.name.startswith("._"):
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_APPLE_DOUBLE)) == _APPLE_DOUBLE
 
 
 def scan_folder(folder: Path, *, recursive: bool) -> FolderScan:
@@ -258,14 +279,18 @@ def scan_folder(folder: Path, *, recursive: bool) -> FolderScan:
     """
     images: list[ImageHeader] = []
     damaged: list[Path] = []
+    system_files: list[Path] = []
     for path in _files(folder, recursive=recursive):
+        if is_system_file(path):
+            system_files.append(path)
+            continue
         if not is_dicom_file(path):
             continue
         try:
             images.extend(read_headers(path))
         except ValueError:
             damaged.append(path)
-    return FolderScan(_without_copies(images), tuple(damaged))
+    return FolderScan(_without_copies(images), tuple(damaged), tuple(system_files))
 
 
 def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:

@@ -25,16 +25,21 @@ import pydicom
 
 @contextlib.contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom from warning and logging: it quotes ill-formed values, perhaps a patient's."""
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # which holds for the loggers below it too
+    """Keep pydicom and highdicom from warning and logging: they quote values, perhaps a patient's.
+
+    That holds also where warnings are made errors.
+    """
+    # The level holds for the loggers below these two as well.
+    levels = {name: logging.getLogger(name).level for name in ("pydicom", "highdicom")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def values(data: pydicom.Dataset, name: str) -> list[Any]:
@@ -174,6 +179,11 @@ _FLAT_PICTURES = frozenset({"LOCALIZER", "SCOUT"})
 def is_localizer(image: ImageHeader) -> bool:
     """Whether an image is the overview that a scan is planned on."""
     return not _FLAT_PICTURES.isdisjoint(image.image_type)
+
+
+def is_picture(image: ImageHeader) -> bool:
+    """Whether an image shows a screen or a colour picture rather than a slice."""
+    return image.sop_class.startswith(_SECONDARY_CAPTURE) or _is_colour(image)
 
 
 def kind_problems(images: Sequence[ImageHeader]) -> tuple[str, ...]:

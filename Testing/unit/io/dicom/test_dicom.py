@@ -5,14 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 
 from FractureSegmentationLib.errors import InputError, RunCancelledError
 from FractureSegmentationLib.io.dicom.series import choose_series, list_series
 from FractureSegmentationLib.io.dicom.volume import read_series
+from FractureSegmentationLib.io.read import read_ct
 from FractureSegmentationLib.progress import CancelToken, Event, Progress
 from FractureSegmentationLib.volume import Volume
 from Testing.unit.io.dicom_series import code_in_jpeg_2000
@@ -360,6 +362,71 @@ def test_localizers_inside_a_series_are_set_apart(series_maker: Maker) -> None:
 
     assert _read(folder, "1.2.3.4").geometry.shape == (12, 8, 10)
     assert [len(one.images) for one in list_series(folder)] == [2, 12]
+
+
+def _screen_save(folder: Path) -> None:
+    template = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    template.SOPClassUID = SecondaryCaptureImageStorage
+    template.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    template.SOPInstanceUID = generate_uid()
+    template.save_as(folder / "capture.dcm")
+
+
+def _colour_picture(folder: Path) -> None:
+    template = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    template.SamplesPerPixel, template.PhotometricInterpretation = 3, "RGB"
+    template.PlanarConfiguration, template.BitsAllocated = 0, 8
+    template.BitsStored, template.HighBit, template.PixelRepresentation = 8, 7, 0
+    template.PixelData = bytes(template.Rows * template.Columns * 3)
+    template.SOPInstanceUID = generate_uid()
+    template.save_as(folder / "colour.dcm")
+
+
+def _apple_double(folder: Path) -> None:
+    for path in sorted(folder.glob("*.dcm")):
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07" + bytes(92))
+
+
+def _structured_report(folder: Path) -> None:
+    report = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    for name in ("Rows", "Columns", "PixelData"):
+        delattr(report, name)
+    report.SOPClassUID, report.Modality = "1.2.840.10008.5.1.4.1.1.88.11", "SR"
+    report.SOPInstanceUID = generate_uid()
+    report.save_as(folder / "report.dcm")
+
+
+def _other_files(folder: Path) -> None:
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / ".DS_Store").write_bytes(b"\x00\x00\x00\x01Bud1")
+    (folder / "readme.txt").write_text("export of the CT")
+
+
+BESIDE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "screen save": (_screen_save, "1 picture (a screen save or colour) in the series: set apart"),
+    "colour picture": (_colour_picture, "1 picture (a screen save or colour) in the series"),
+    "files of macOS": (_apple_double, "12 files of macOS (._*) beside the slices: passed over"),
+    "structured report": (_structured_report, ""),
+    "other files": (_other_files, ""),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_lies_beside_the_slices_is_set_apart_and_reported(
+    series_maker: Maker, kind: str
+) -> None:
+    add, note = BESIDE[kind]
+    folder = series_maker(series_uid="1.2.3.4").write()
+    expected = read_ct(folder)
+    add(folder)
+
+    ct = read_ct(folder)
+    from_a_file = read_ct(folder / "slice_003.dcm")
+
+    np.testing.assert_array_equal(ct.volume.voxels, expected.volume.voxels)
+    np.testing.assert_array_equal(from_a_file.volume.voxels, expected.volume.voxels)
+    assert ct.volume.geometry == expected.volume.geometry
+    assert (note in " ".join(ct.warnings)) if note else ct.warnings == expected.warnings
 
 
 def test_equally_long_series_are_listed_and_asked_for(series_maker: Maker) -> None:
