@@ -42,7 +42,7 @@ def read_image_header(path: Path) -> FileHeader:
     raise HeaderError("no known kind of image file")
 
 
-def is_whole(path: Path) -> bool:
+def has_whole_voxel_data(path: Path) -> bool:
     """Whether a file has a sound header and all the voxels that it promises.
 
     Args:

@@ -45,7 +45,7 @@ def oracle(data_dir: Path) -> None:
 )
 @click.option("--device", default="auto", show_default=True)
 def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str) -> None:
-    """Real PATIENTS, masks given, each judged by the fold that left it out."""
+    """Real PATIENTS with reference masks, each judged by weights that never saw it."""
     from fracseg_training.benchmarks.folds import (
         FOLDS_FOLDER,
         real_maps,
