@@ -36,6 +36,7 @@ _ISOLATION = 10.0  # a padding value is that many times as frequent as those bes
 _UNSHIFTED_SHARE = 0.05
 _UNSHIFTED_RATIO = 4.0
 _LEAST_BONE_RATIO = 0.01
+_ALL_HIGH_SHARE = 0.98
 _DOUBLED_SHARE = 0.01
 _BELOW_AIR_SHARE = 0.05
 _CLIPPED_SPIKE = 10.0
@@ -127,10 +128,12 @@ class _Counts:
         Soft tissue then lies at 850 to 1200, with little between it and the air near 0, and with
         bone above it. In a CT dense bone lies there, and bone of less density is more frequent.
         """
-        soft, gap, bone = self.between(850, 1200), self.between(250, 750), self.between(1300, 1800)
+        soft, gap, bone = self.between(850, 1200), self.between(250, 750), self.between(1300, 3000)
         filled = self.total - self.between(0, 0)
         is_soft_tissue = soft > _UNSHIFTED_SHARE * filled and soft > _UNSHIFTED_RATIO * gap
-        if not is_soft_tissue or bone < _LEAST_BONE_RATIO * soft:
+        is_all_high = self.between(850, 4095) > _ALL_HIGH_SHARE * filled
+        has_bone = bone > (0 if is_all_high else _LEAST_BONE_RATIO * soft)
+        if not is_soft_tissue or not has_bone:
             return ""
         return (
             f"{_percent(soft, filled)} of them lie between 850 and 1200 and "
@@ -151,6 +154,7 @@ class _Counts:
         )
         body, fat = self.between(-1250, -925), self.between(-1250, -1060)
         has_bone = bone > _DOUBLED_SHARE * self.total and body > 0.5 * bone
+        has_bone &= soft + dense > _LEAST_BONE_RATIO * bone
         is_far_rarer = has_bone and bone > 3.0 * soft
         is_ever_rarer = has_bone and bone > 1.25 * soft > 2.5 * dense and body > 0.5 * self.total
         has_fat_below_air = fat > _BELOW_AIR_SHARE * self.total and max(bone, dense) > 1.5 * soft
