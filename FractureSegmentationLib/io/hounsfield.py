@@ -38,6 +38,7 @@ _UNSHIFTED_RATIO = 4.0
 _LEAST_BONE_RATIO = 0.01
 _ALL_HIGH_SHARE = 0.98
 _DOUBLED_SHARE = 0.01
+_MUSCLE_RATIO = 0.05
 _BELOW_AIR_SHARE = 0.05
 _CLIPPED_SPIKE = 10.0
 _CLIPPED_SHARE = 0.02
@@ -155,6 +156,8 @@ class _Counts:
         body, fat = self.between(-1250, -925), self.between(-1250, -1060)
         has_bone = bone > _DOUBLED_SHARE * self.total and body > 0.5 * bone
         has_bone &= soft + dense > _LEAST_BONE_RATIO * bone
+        # Muscle is denser than water, so it comes to lie above air.
+        has_bone &= self.between(-990, -925) > _MUSCLE_RATIO * self.between(-1023, -925)
         is_far_rarer = has_bone and bone > 3.0 * soft
         is_ever_rarer = has_bone and bone > 1.25 * soft > 2.5 * dense and body > 0.5 * self.total
         has_fat_below_air = fat > _BELOW_AIR_SHARE * self.total and max(bone, dense) > 1.5 * soft
