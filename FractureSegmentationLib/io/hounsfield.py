@@ -35,9 +35,11 @@ _MOST_COUNTED = 16_000_000
 _ISOLATION = 10.0  # a padding value is that many times as frequent as those beside it
 _UNSHIFTED_SHARE = 0.05
 _UNSHIFTED_RATIO = 4.0
+_BARE_RATIO = 2.5
+_NEGATIVE_SHARE = 0.01
 _LEAST_BONE_RATIO = 0.01
 _ALL_HIGH_SHARE = 0.98
-_DOUBLED_SHARE = 0.01
+_DOUBLED_SHARE = 0.005
 _MUSCLE_RATIO = 0.05
 _BELOW_AIR_SHARE = 0.05
 _CLIPPED_SPIKE = 10.0
@@ -131,7 +133,9 @@ class _Counts:
         """
         soft, gap, bone = self.between(850, 1200), self.between(250, 750), self.between(1300, 3000)
         filled = self.total - self.between(0, 0)
-        is_soft_tissue = soft > _UNSHIFTED_SHARE * filled and soft > _UNSHIFTED_RATIO * gap
+        has_air_or_fat = self.between(-1100, -50) > _NEGATIVE_SHARE * filled
+        ratio = _UNSHIFTED_RATIO if has_air_or_fat else _BARE_RATIO
+        is_soft_tissue = soft > _UNSHIFTED_SHARE * filled and soft > ratio * gap
         is_all_high = self.between(850, 4095) > _ALL_HIGH_SHARE * filled
         has_bone = bone > (0 if is_all_high else _LEAST_BONE_RATIO * soft)
         if not is_soft_tissue or not has_bone:
@@ -145,17 +149,16 @@ class _Counts:
     def doubled(self) -> str:
         """What shows that the intercept was applied twice; empty if nothing does.
 
-        Bone then lies at -850 upwards, ever rarer, and hardly anything where soft tissue belongs;
+        Bone then lies at -850 and above, ever rarer, and hardly anything where soft tissue belongs;
         fat lies below air.
         """
         soft, bone, dense = (
             self.between(-200, 150),
-            self.between(-850, -250),
+            self.between(-750, -250),
             self.between(151, 4095),
         )
         body, fat = self.between(-1250, -925), self.between(-1250, -1060)
         has_bone = bone > _DOUBLED_SHARE * self.total and body > 0.5 * bone
-        has_bone &= soft + dense > _LEAST_BONE_RATIO * bone
         # Muscle is denser than water, so it comes to lie above air.
         has_bone &= self.between(-990, -925) > _MUSCLE_RATIO * self.between(-1023, -925)
         is_far_rarer = has_bone and bone > 3.0 * soft
@@ -165,7 +168,7 @@ class _Counts:
             return ""
         return (
             f"{_percent(soft, self.total)} of them lie between -200 and 150, where soft tissue "
-            f"belongs, {_percent(bone, self.total)} between -850 and -250 and "
+            f"belongs, {_percent(bone, self.total)} between -750 and -250 and "
             f"{_percent(fat, self.total)} below air: the rescale intercept seems to have been "
             "applied twice"
         )
