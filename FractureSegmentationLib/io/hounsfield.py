@@ -47,6 +47,7 @@ _CLIPPED_SHARE = 0.02
 _CLIPPED_NEGATIVE_SHARE = 0.0005
 _CLIPPED_MUSCLE_SHARE = 0.4
 _DOUBTFUL_MUSCLE_SHARE = 0.25
+_MUSCLE_NOT_EDGE = 0.35
 
 _NO_HU_REMEDY = (
     "Give the CT in Hounsfield units: the original series, or an export that applies the rescale "
@@ -138,7 +139,10 @@ class _Counts:
         is_soft_tissue = soft > _UNSHIFTED_SHARE * filled and soft > ratio * gap
         is_all_high = self.between(850, 4095) > _ALL_HIGH_SHARE * filled
         has_bone = bone > (0 if is_all_high else _LEAST_BONE_RATIO * soft)
-        if not is_soft_tissue or not has_bone:
+        # Air comes to lie at 0 to 24; what is muscle indeed is denser.
+        at_muscle, around = self.between(32, 100), self.between(-200, 200)
+        is_air = at_muscle < max(0.5 * around, soft)
+        if not (is_soft_tissue and has_bone and is_air):
             return ""
         return (
             f"{_percent(soft, filled)} of them lie between 850 and 1200 and "
@@ -162,7 +166,10 @@ class _Counts:
         # Muscle is denser than water, so it comes to lie above air.
         has_bone &= self.between(-990, -925) > _MUSCLE_RATIO * self.between(-1023, -925)
         is_far_rarer = has_bone and bone > 3.0 * soft
-        is_ever_rarer = has_bone and bone > 1.25 * soft > 2.5 * dense and body > 0.5 * self.total
+        all_bone = self.between(-850, -250)
+        is_ever_rarer = (
+            has_bone and all_bone > 1.25 * soft > 2.5 * dense and body > 0.5 * self.total
+        )
         has_fat_below_air = fat > _BELOW_AIR_SHARE * self.total and max(bone, dense) > 1.5 * soft
         if not (is_far_rarer or is_ever_rarer or has_fat_below_air):
             return ""
@@ -176,16 +183,19 @@ class _Counts:
     def clipped_muscle_share(self) -> float:
         """Of the values that are not 0, the share from 1 to 100, if negative ones were cut off.
 
-        0 where there are negative values, where 0 is no more frequent than its neighbours, and
-        where what is next to 0 is more frequent than muscle, as at the blurred edge of a mask.
+        0 where there are negative values or 0 is no more frequent than its neighbours.
         """
         zeros, filled = self.between(0, 0), self.total - self.between(0, 0)
         negative, muscle = self.between(-_COUNTED_HU, -1), self.between(1, 100)
         is_spike = zeros > _CLIPPED_SPIKE * muscle / 100 and zeros > _CLIPPED_SHARE * self.total
         has_negative = negative > _CLIPPED_NEGATIVE_SHARE * filled
-        if not is_spike or not filled or has_negative or 2 * self.between(31, 100) < muscle:
+        if not is_spike or not filled or has_negative:
             return 0.0
         return muscle / filled
+
+    def has_muscle(self) -> bool:
+        """Whether what lies above 0 is not only the blurred edge of a mask, rarer and rarer."""
+        return self.between(31, 100) > _MUSCLE_NOT_EDGE * self.between(1, 100)
 
 
 def _percent(part: int, whole: int) -> str:
@@ -218,7 +228,7 @@ def _refuse_impossible(voxels: npt.NDArray[Any]) -> tuple[str, ...]:
         counts = _Counts.of(voxels)
         muscle_share = counts.clipped_muscle_share()
         reason = counts.unshifted() or counts.doubled()
-    if not reason and muscle_share >= _CLIPPED_MUSCLE_SHARE:
+    if not reason and muscle_share >= _CLIPPED_MUSCLE_SHARE and counts.has_muscle():
         reason = (
             f"none is negative, many are exactly 0 and {muscle_share:.0%} of the others lie "
             "between 1 and 100: air, fat and water were all cut off at 0"

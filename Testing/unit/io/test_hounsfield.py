@@ -141,6 +141,13 @@ def _with_metal(voxels: np.ndarray) -> np.ndarray:
     return changed
 
 
+def _dense_bone_in_muscle(rng: np.random.Generator) -> np.ndarray:
+    """A small crop at a shaft: a third is cortex of 1100 HU, the rest muscle."""
+    voxels = rng.normal(50.0, 12.0, (24, 30, 30))
+    voxels[:, :, :10] = rng.normal(1100.0, 150.0, (24, 30, 10))
+    return np.rint(voxels).astype(np.int32)
+
+
 BODIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "whole": _body,
     "little body in much air": lambda rng: _body(rng, air=0.9),
@@ -152,6 +159,7 @@ BODIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "padding of -32768": lambda rng: _padded(_body(rng), -32768),
     "air cut off at -1000": lambda rng: _body(rng).clip(-1000),
     "air cut off at -200": lambda rng: _body(rng).clip(-200),
+    "dense bone in muscle, no fat": _dense_bone_in_muscle,
     "a crop of bone": lambda rng: _body(rng, air=0.0)[:, :, 18:27],
 }
 
