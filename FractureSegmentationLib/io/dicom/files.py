@@ -53,6 +53,7 @@ _TAGS = [
     "PatientID",
     "PerFrameFunctionalGroupsSequence",
     "PhotometricInterpretation",
+    "PixelPaddingRangeLimit",
     "PixelPaddingValue",
     "PixelRepresentation",
     "PixelSpacing",
@@ -146,10 +147,19 @@ def _whole(path: Path, data: pydicom.Dataset) -> ImageHeader:
         thickness_mm=_thickness(data),
         rescale=_rescale(data),
         rescale_type=_quantity(data, text(data, "RescaleType").upper()),
-        padding=optional_number(data, "PixelPaddingValue"),
+        padding=_padding(data),
         kernel=_kernel(data),
         is_lossy=text(data, "LossyImageCompression") == "01" or syntax in _LOSSY_SYNTAXES,
     )
+
+
+def _padding(data: pydicom.Dataset) -> tuple[float, float] | None:
+    """Padding is one value, or all from it to a limit on either side."""
+    value = optional_number(data, "PixelPaddingValue")
+    limit = optional_number(data, "PixelPaddingRangeLimit")
+    if value is None:
+        return None
+    return (value, value) if limit is None else (min(value, limit), max(value, limit))
 
 
 def _frame(whole: ImageHeader, index: int, groups: Sequence[pydicom.Dataset]) -> ImageHeader:

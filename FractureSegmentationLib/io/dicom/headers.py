@@ -141,7 +141,7 @@ class ImageHeader:
         thickness_mm: nominal slice thickness; 0 if absent.
         rescale: (slope, intercept) from stored values to HU; None if absent.
         rescale_type: what the rescaled values are; HU or US (unspecified) in a CT.
-        padding: stored value of pixels outside the image; None if absent.
+        padding: lowest and highest stored value of pixels outside the image; None if absent.
         kernel: name of the reconstruction kernel, letters and digits only.
         is_lossy: the pixels were compressed with loss.
     """
@@ -166,7 +166,7 @@ class ImageHeader:
     thickness_mm: float
     rescale: tuple[float, float] | None
     rescale_type: str
-    padding: float | None
+    padding: tuple[float, float] | None
     kernel: str
     is_lossy: bool
 

@@ -136,6 +136,38 @@ def test_high_padding_is_air_and_tissue_like_padding_is_left_alone(series_maker:
     assert volume.voxels[6, 2, 5] == 706
 
 
+@pytest.mark.parametrize(("value", "limit"), [(20_000, 32_000), (32_000, 20_000), (-3000, -1500)])
+def test_a_range_of_padding_is_air(series_maker: Maker, value: int, limit: int) -> None:
+    """Stored 19999 is 18975 HU, just outside the range; -1500 is -2524 HU."""
+    inside = sorted((value, (value + limit) // 2, limit))
+
+    def change(_: int, data: Dataset) -> None:
+        pixels = np.frombuffer(data.PixelData, np.int16).copy()
+        pixels[:3] = inside
+        pixels[3] = 19_999
+        data.PixelData = pixels.tobytes()
+        data.PixelPaddingValue, data.PixelPaddingRangeLimit = value, limit
+
+    volume = _read(series_maker(change=change).write())
+
+    assert volume.voxels[3, 0, :5].tolist() == [-1024, -1024, -1024, 18_975, -1000]
+
+
+def test_tissue_within_a_range_of_padding_is_left_alone(series_maker: Maker) -> None:
+    """From 1730 (706 HU, which is bone in slice 6) to 30000: only what no tissue has is padding."""
+
+    def change(_: int, data: Dataset) -> None:
+        pixels = np.frombuffer(data.PixelData, np.int16).copy()
+        pixels[:3] = 30_000
+        data.PixelData = pixels.tobytes()
+        data.PixelPaddingValue, data.PixelPaddingRangeLimit = 1730, 30_000
+
+    volume = _read(series_maker(change=change).write())
+
+    assert volume.voxels[6, 0, :3].tolist() == [-1024, -1024, -1024]
+    assert volume.voxels[6, 2, 5] == 706
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
