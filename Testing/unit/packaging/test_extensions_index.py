@@ -40,6 +40,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
 }
 REQUIRED = {"$schema", "category", "scm_url"}
 LARGEST_CHECKOUT = 100_000_000
+LARGEST_TRACKED = 30_000_000
 NOT_CHECKED_OUT = {".git", ".venv", "venv", "build", "dist", "demo", "runs", "__pycache__"}
 
 
@@ -182,6 +183,19 @@ def test_a_checkout_is_small_enough(repository: Path) -> None:
         size += sum((Path(folder) / file).stat().st_size for file in files)
 
     assert size < LARGEST_CHECKOUT
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_what_git_tracks_is_small(repository: Path) -> None:
+    """The catalogue refuses 100 MB with .git, and a shallow clone holds most files twice."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=repository, check=False, capture_output=True, timeout=60
+    )
+    if listing.returncode != 0:
+        pytest.skip("no git checkout")
+    files = [repository / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
+
+    assert sum(file.stat().st_size for file in files if file.is_file()) <= LARGEST_TRACKED
 
 
 # The address.
