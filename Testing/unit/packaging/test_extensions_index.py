@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from Testing.slicer.set_homepage import PLACES, homepage, repository_name, set_homepage
@@ -41,6 +42,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
 REQUIRED = {"$schema", "category", "scm_url"}
 LARGEST_CHECKOUT = 100_000_000
 LARGEST_TRACKED = 30_000_000
+LARGEST_PICTURE = 250_000
 NOT_CHECKED_OUT = {".git", ".venv", "venv", "build", "dist", "demo", "runs", "__pycache__"}
 
 
@@ -196,6 +198,36 @@ def test_what_git_tracks_is_small(repository: Path) -> None:
     files = [repository / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
 
     assert sum(file.stat().st_size for file in files if file.is_file()) <= LARGEST_TRACKED
+
+
+def test_pictures_are_small(repository: Path) -> None:
+    """What writes them shrinks them, see Resources/small_png.py."""
+    pictures = list((repository / "Resources").rglob("*.png"))
+
+    assert pictures
+    assert [file.name for file in pictures if file.stat().st_size > LARGEST_PICTURE] == []
+
+
+def test_a_shrunk_picture_keeps_its_size_and_nearly_its_colours(tmp_path: Path) -> None:
+    """A ramp of 512 greens and blues over 64 rows: 256 colours leave steps of 2 of 255."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    from Resources.small_png import shrink
+
+    ramp = np.zeros((64, 512, 3), np.uint8)
+    ramp[..., 1] = np.arange(512) // 2
+    ramp[..., 2] = (np.arange(512) + 1) // 2
+    path = tmp_path / "ramp.png"
+    image.fromarray(ramp).save(path, compress_level=0)
+    before = path.stat().st_size
+
+    shrink(path)
+
+    after = image.open(path)
+    assert after.mode == "P"
+    assert after.size == (512, 64)
+    assert np.abs(np.asarray(after.convert("RGB"), int) - ramp).mean() < 2.0
+    assert path.stat().st_size < before / 2
+    assert [file.name for file in tmp_path.iterdir()] == ["ramp.png"]
 
 
 # The address.
