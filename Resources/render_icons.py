@@ -1,7 +1,7 @@
 """Draw the icons that are pictures: python -m Resources.render_icons [PREVIEW] (PySide6, Pillow).
 
-PREVIEW is a new picture of the demo, `demo/result/preview.png` of `make demo`, and replaces the one in
-Resources.
+PREVIEW is a new picture of the demo, `demo/result/preview.png` of `make demo`, and replaces the one
+in Resources.
 
 The icon comes from the module's SVG: the panel shows that, but the catalogue of extensions takes
 only a PNG of 128 x 128 pixels. The picture of the sample case is cut from the picture of the demo,
