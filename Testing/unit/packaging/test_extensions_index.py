@@ -107,15 +107,29 @@ def test_the_entry_points_to_the_homepage_and_a_branch(
     repository: Path, entry: dict[str, Any]
 ) -> None:
     assert entry["scm_url"] == homepage(repository)
-    assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]*[Ss]licer[\w.-]*", entry["scm_url"])
+    assert re.fullmatch(r"https://github\.com/[\w.-]+/Slicer[\w.-]+", entry["scm_url"])
     assert not entry["scm_url"].endswith(".git")
     assert entry["scm_revision"] == "main"
 
 
-def test_the_entry_builds_with_what_the_extension_depends_on(
-    entry: dict[str, Any], cmake_text: str
+def test_the_packaging_check_of_the_catalogue_packs_the_extension(
+    repository: Path, entry: dict[str, Any]
 ) -> None:
-    assert entry["build_dependencies"] == quoted(cmake_text, "EXTENSION_DEPENDS").split()
+    """It skips entries with build dependencies, and checkouts with a C++ source or header."""
+    compiled = [
+        file.name
+        for folder in ("FractureSegmentation", "FractureSegmentationLib", "Testing", "Resources")
+        for pattern in ("*.cxx", "*.h")
+        for file in (repository / folder).rglob(pattern)
+    ]
+
+    assert entry["build_dependencies"] == []
+    assert compiled == []
+
+
+def test_the_extensions_manager_installs_what_a_run_needs(cmake_text: str) -> None:
+    """PyTorch is needed to run, not to build: it stands here, and not in the entry."""
+    assert quoted(cmake_text, "EXTENSION_DEPENDS").split() == ["PyTorch"]
 
 
 def test_the_entry_ends_its_lines_as_the_catalogue_wants(repository: Path) -> None:
@@ -261,6 +275,8 @@ def test_one_command_sets_the_address_everywhere(repository: Path, copied: Path)
         "https://example.org/bone-lab/SlicerFractureSegmentation",
         "https://github.com/SlicerFractureSegmentation",
         "https://github.com/bone-lab/fractures",
+        "https://github.com/bone-lab/FracturesSlicer",
+        "https://github.com/bone-lab/slicerFractures",
         "https://github.com/bone-lab/Slicer Fractures",
         'https://github.com/bone-lab/Slicer")\nset(X "',
     ],
@@ -280,7 +296,7 @@ def test_the_address_is_written_down_nowhere_else(repository: Path) -> None:
     texts = (
         file
         for folder in ("", "docs", "FractureSegmentation", "FractureSegmentationLib", "Resources")
-        for pattern in ("*.md", "*.txt", "*.toml", "*.json", "*.ui", "*.py")
+        for pattern in ("*.md", "*.cff", "*.txt", "*.toml", "*.json", "*.ui", "*.py")
         for file in (repository / folder).glob(f"{'**/' if folder else ''}{pattern}")
     )
 
