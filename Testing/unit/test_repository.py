@@ -209,6 +209,7 @@ def test_test_files_have_names_of_their_own(repository: Path) -> None:
     [
         ("demo", r"fracseg phantom .*--seed 7\n(.*\n)*.*fracseg segment .*--device cpu"),
         ("test", r"-m pytest (.|\n)*--timeout="),
+        ("mrml", r"slicer-core==5\.11(.|\n)*slicer-core==5\.12(.|\n)*-m pytest(.|\n)*Testing/mrml"),
         ("lint", r"ruff check \.\n(.*\n)*.*mypy"),
     ],
 )
