@@ -355,7 +355,7 @@ def _says_nothing_of_orientation(path: Path, _changed: int) -> bool:
     from FractureSegmentationLib.io.verify import read_image_header
 
     try:
-        return not read_image_header(path).placements
+        return not read_image_header(path).affines
     except (HeaderError, InputError, OSError, ValueError):
         # Of another kind, such as DICOM; what Slicer could read is not judged again.
         return False
