@@ -38,6 +38,7 @@ from FractureSegmentationPanel.sections.fragments import FragmentsSection  # noq
 from FractureSegmentationPanel.sections.inputs import InputsSection  # noqa: E402
 from FractureSegmentationPanel.sections.plan_export import PlanSection  # noqa: E402
 from FractureSegmentationPanel.sections.run import RunSection  # noqa: E402
+from FractureSegmentationPanel.sections.undo import UndoTimeline  # noqa: E402
 from FractureSegmentationPanel.sections.watching import Following  # noqa: E402
 
 _OWN_PACKAGES = ("FractureSegmentationLib", "FractureSegmentationPanel")
@@ -109,6 +110,7 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = FractureSegmentationLogic()
+        self.undo = UndoTimeline(self)
         self.inputs = InputsSection(self)
         self.run = RunSection(self)
         self.fragments = FragmentsSection(self)
@@ -160,6 +162,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.setParameterNode(None)
         self.logic.forgetHistories()
         self.logic.forgetPlans()
+        self.logic.forgetMoves()
+        self.undo.forget()
 
     def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:
         """Begin anew, if anybody looks."""
@@ -233,6 +237,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
     def fragmentsChanged(self) -> None:
         """Fragments were changed, by a button, an effect or a script."""
         self.fragments.refresh()
+        if self.fragments.areEdited:
+            self.undo.corrected()
         self.correct.refresh()
         if self.fragments.areEdited:
             self.plan.fragmentsEdited()
