@@ -29,16 +29,16 @@ if (
 ):
     sys.path.append(str(_ROOT))
 
-from FractureSegmentationPanel.correct import CorrectSection  # noqa: E402
-from FractureSegmentationPanel.fragments_table import FragmentsSection  # noqa: E402
-from FractureSegmentationPanel.inputs import InputsSection  # noqa: E402
-from FractureSegmentationPanel.logic_correct import CorrectLogic  # noqa: E402
-from FractureSegmentationPanel.logic_plan import PlanLogic  # noqa: E402
-from FractureSegmentationPanel.logic_segment import SegmentLogic  # noqa: E402
-from FractureSegmentationPanel.parameters import FractureSegmentationParameterNode  # noqa: E402
-from FractureSegmentationPanel.plan_section import PlanSection  # noqa: E402
-from FractureSegmentationPanel.run_section import RunSection  # noqa: E402
-from FractureSegmentationPanel.watching import Following  # noqa: E402
+from FractureSegmentationPanel.logic.correct import CorrectLogic  # noqa: E402
+from FractureSegmentationPanel.logic.parameters import FractureSegmentationParameterNode  # noqa: E402
+from FractureSegmentationPanel.logic.plan import PlanLogic  # noqa: E402
+from FractureSegmentationPanel.logic.segment import SegmentLogic  # noqa: E402
+from FractureSegmentationPanel.sections.correct import CorrectSection  # noqa: E402
+from FractureSegmentationPanel.sections.fragments import FragmentsSection  # noqa: E402
+from FractureSegmentationPanel.sections.inputs import InputsSection  # noqa: E402
+from FractureSegmentationPanel.sections.plan_export import PlanSection  # noqa: E402
+from FractureSegmentationPanel.sections.run import RunSection  # noqa: E402
+from FractureSegmentationPanel.sections.watching import Following  # noqa: E402
 
 _OWN_PACKAGES = ("FractureSegmentationLib", "FractureSegmentationPanel")
 _ICONS = {
@@ -83,7 +83,7 @@ class FractureSegmentation(ScriptedLoadableModule):
 
     def onStartupCompleted(self) -> None:
         """Register what other modules of Slicer offer of ours; nothing heavy is loaded."""
-        from FractureSegmentationPanel.startup import register
+        from FractureSegmentationPanel.setup.startup import register
 
         register(Path(self.resourcePath("")))
 
@@ -306,6 +306,6 @@ class FractureSegmentationTest(ScriptedLoadableModuleTest):
 
     def test_fragments_are_merged_split_undone_and_exported(self) -> None:
         """From labels in the scene to STL files, without a network."""
-        from FractureSegmentationPanel.self_test import check_correction
+        from FractureSegmentationPanel.setup.self_test import check_correction
 
         check_correction(self, FractureSegmentationLogic())

@@ -1,1 +1,1 @@
-"""The parts of the FractureSegmentation panel; nothing here computes."""
+"""The parts of the FractureSegmentation panel: run < setup < logic < sections; none computes."""

@@ -236,7 +236,7 @@ def request_sha256(request: CaseRequest, weights: Sequence[Weights], token: Canc
     settings = request.settings
     identity = {
         "version": __version__,
-        "weights": [asdict(one) for one in weights],
+        "weights": [{"name": one.name, "sha256": one.sha256} for one in weights],
         "inputs": [_content_sha256(path, token) for path in (request.ct, *request.other_inputs)],
         "series": request.series,
         "bones": "given" if isinstance(settings.bones, LabelVolume) else settings.bones,

@@ -74,11 +74,13 @@ class CaseFigures:
         values: its figures.
         bones: its bones, in catalogue order.
         notes: what the protocol left out or dropped, one sentence each.
+        warnings: why the figures are no test, one sentence each.
     """
 
     values: Figures
     bones: tuple[BoneFigures, ...]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,11 +162,19 @@ class LabelSource:
         stem: its place inside the folder that was given, without its ending; the file of a case
             folder goes by the name of the folder.
         numbering: None where nothing says it.
+        weights: what the report says of the weights that made it.
     """
 
     path: Path
     stem: str
     numbering: Numbering | None
+    weights: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def patient(self) -> str:
+        """Whose labels they are: the name of the case folder, or of a file that has its own."""
+        own = _stem(self.path.name)
+        return self.path.absolute().parent.name if own in _CASE_FILES else own
 
 
 def label_sources(path: Path, role: str) -> tuple[LabelSource, ...]:
@@ -184,8 +193,9 @@ def label_sources(path: Path, role: str) -> tuple[LabelSource, ...]:
     if not path.exists():
         raise InputError(f"The {role} was not found.", "Check the name of the file or folder.")
     if path.is_file():
-        numbering = _reported_numbering(path.parent) if path.name == FRAGMENTS_NAME else None
-        return (LabelSource(path=path, stem=_stem(path.name), numbering=numbering),)
+        if path.name == FRAGMENTS_NAME:
+            return (_result_source(path, _stem(path.name)),)
+        return (LabelSource(path=path, stem=_stem(path.name), numbering=None),)
     sources = _sources_in(path, path)
     if not sources:
         raise InputError(
@@ -211,8 +221,7 @@ def _sources_in(folder: Path, root: Path) -> list[LabelSource]:
     """The sources in a folder and, unless it is a case itself, in those below it."""
     stem = folder.relative_to(root).as_posix() if folder != root else folder.resolve().name
     if _is_result(folder):
-        numbering = _reported_numbering(folder)
-        return [LabelSource(path=folder / FRAGMENTS_NAME, stem=stem, numbering=numbering)]
+        return [_result_source(folder / FRAGMENTS_NAME, stem)]
     own = _case_file(folder)
     if own is not None:
         return [LabelSource(path=own, stem=stem, numbering=None)]
@@ -244,8 +253,18 @@ def _is_result(folder: Path) -> bool:
     return is_ours or (folder / FRAGMENTS_NAME).is_file()
 
 
-def _reported_numbering(folder: Path) -> Numbering | None:
-    return numbering_of_report(_report(folder))
+def _result_source(path: Path, stem: str) -> LabelSource:
+    """The fragments of a result, with what the report beside them says."""
+    report = _report(path.parent)
+    weights = report.get("weights")
+    return LabelSource(
+        path=path,
+        stem=stem,
+        numbering=numbering_of_report(report),
+        weights=tuple(one for one in weights if isinstance(one, dict))
+        if isinstance(weights, list)
+        else (),
+    )
 
 
 def _report(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from FractureSegmentationLib.anatomy.numbering import Numbering
@@ -32,6 +32,7 @@ from FractureSegmentationLib.evaluation.pairs import (
 )
 from FractureSegmentationLib.evaluation.pengwin2024 import PENGWIN_2024_PROTOCOL
 from FractureSegmentationLib.evaluation.pengwin2026 import PENGWIN_2026_PROTOCOL
+from FractureSegmentationLib.networks.patients import was_seen
 
 PROTOCOLS: tuple[Protocol, ...] = (CLEAN, PENGWIN_2024_PROTOCOL, PENGWIN_2026_PROTOCOL)
 
@@ -152,7 +153,18 @@ def evaluate_pairs(
 def _score(prediction: LabelSource, truth: LabelSource, plan: Plan) -> CaseFigures:
     predicted_as = chosen_numbering(prediction, plan.prediction_numbering, "--pred-numbering")
     true_as = chosen_numbering(truth, plan.truth_numbering, "--gt-numbering")
-    return plan.protocol.score(_request(prediction, truth, predicted_as, true_as, plan.settings))
+    figures = plan.protocol.score(_request(prediction, truth, predicted_as, true_as, plan.settings))
+    return replace(figures, warnings=_seen_warnings(prediction, truth))
+
+
+def _seen_warnings(prediction: LabelSource, truth: LabelSource) -> tuple[str, ...]:
+    """A sentence per network that was trained on the case, or chosen by it."""
+    return tuple(
+        f"the weights {weights.get('name', '')} were trained or chosen on this patient: "
+        "its figures are no test"
+        for weights in prediction.weights
+        if was_seen(weights, truth.patient)
+    )
 
 
 def _request(

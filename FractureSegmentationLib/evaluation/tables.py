@@ -59,12 +59,13 @@ def write_csv_file(path: Path, evaluation: Evaluation) -> None:
         OSError: it cannot be written.
     """
     metrics, stamp = evaluation.protocol.metrics, _stamp(evaluation.protocol)
-    rows = [[FIRST_COLUMN, "case", "bone", *_names(metrics), "failure"]]
+    rows = [[FIRST_COLUMN, "case", "bone", *_names(metrics), "failure", "warnings"]]
     for name, case in evaluation.cases:
-        rows += [[stamp, name, b.bone, *_cells(b.values, metrics), ""] for b in case.bones]
-        rows.append([stamp, name, "all bones", *_cells(case.values, metrics), ""])
+        rows += [[stamp, name, b.bone, *_cells(b.values, metrics), "", ""] for b in case.bones]
+        warnings = " ".join(case.warnings)
+        rows.append([stamp, name, "all bones", *_cells(case.values, metrics), "", warnings])
     rows += [
-        [stamp, name, "all bones", *_cells({}, metrics), str(error)]
+        [stamp, name, "all bones", *_cells({}, metrics), str(error), ""]
         for name, error in evaluation.failures
     ]
     _write(path, rows)
@@ -72,13 +73,21 @@ def write_csv_file(path: Path, evaluation: Evaluation) -> None:
 
 def _cases(evaluation: Evaluation) -> list[_Row]:
     metrics, stamp = evaluation.protocol.metrics, _stamp(evaluation.protocol)
-    rows = [[FIRST_COLUMN, "case", *_names(metrics), "notes", "failure"]]
+    rows = [[FIRST_COLUMN, "case", *_names(metrics), "notes", "failure", "warnings"]]
     rows += [
-        [stamp, name, *_cells(case.values, metrics), " ".join(case.notes), ""]
+        [
+            stamp,
+            name,
+            *_cells(case.values, metrics),
+            " ".join(case.notes),
+            "",
+            " ".join(case.warnings),
+        ]
         for name, case in evaluation.cases
     ]
     rows += [
-        [stamp, name, *_cells({}, metrics), "", str(error)] for name, error in evaluation.failures
+        [stamp, name, *_cells({}, metrics), "", str(error), ""]
+        for name, error in evaluation.failures
     ]
     return rows
 
@@ -172,6 +181,9 @@ def as_text(evaluation: Evaluation) -> str:
     """A row per bone and per case; of several cases also summaries and the worst ones."""
     protocol, cases = evaluation.protocol, evaluation.cases
     blocks = [f"{protocol.title}\n\n{_table(_case_rows(protocol, cases))}"]
+    warnings = [f"{name}: {warning}" for name, case in cases for warning in case.warnings]
+    if warnings:
+        blocks.append("\n".join(["Warnings", *warnings]))
     notes = [f"{name}: {note}" for name, case in cases for note in case.notes]
     if notes:
         blocks.append("\n".join(["Notes", *notes]))
@@ -295,6 +307,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
                 "name": name,
                 "figures": _figure_values(case.values),
                 "notes": list(case.notes),
+                "warnings": list(case.warnings),
                 "bones": [_bone_values(bone) for bone in case.bones],
             }
             for name, case in cases

@@ -1,4 +1,4 @@
-"""The buttons of the panel: one call each, undoable, without Qt.
+"""The buttons of the panel: one call each, undoable, without Qt; and where to look first.
 
 Points and directions are those of the scene's world (RAS, mm). A call that fails changes nothing
 and leaves no step in the history.
@@ -6,7 +6,8 @@ and leaves no step in the history.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,19 +19,24 @@ from FractureSegmentationLib.editing.edit import (
     renumber_by_volume,
 )
 from FractureSegmentationLib.editing.evidence import CutEvidence
-from FractureSegmentationLib.editing.fragments import Fragments
+from FractureSegmentationLib.editing.fragments import FragmentRecord, Fragments
 from FractureSegmentationLib.editing.points import fragment_voxels
 from FractureSegmentationLib.editing.split import split_at_points as cut_at_points
 from FractureSegmentationLib.editing.split import split_by_curve as cut_by_curve
 from FractureSegmentationLib.editing.split import split_by_plane as cut_by_plane
 from FractureSegmentationLib.editing.split import split_by_surface as cut_by_surface
-from FractureSegmentationLib.mrml.contact import contact_of
-from FractureSegmentationLib.mrml.frame import ct_direction_of, ct_lps_of, ct_normal_of
+from FractureSegmentationLib.editing.suspicion import (
+    SuspiciousPlace,
+    reported_places,
+    suspicious_places,
+)
 from FractureSegmentationLib.mrml.history import UndoHistory
-from FractureSegmentationLib.mrml.nodes import SegmentationNode
-from FractureSegmentationLib.mrml.place import ct_of
+from FractureSegmentationLib.mrml.layer import ct_of
+from FractureSegmentationLib.mrml.nodes import REPORT, SegmentationNode, object_of
+from FractureSegmentationLib.mrml.result import contact_of
 from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, label_of
-from FractureSegmentationLib.mrml.volume import volume_of
+from FractureSegmentationLib.mrml.state import State, state_of
+from FractureSegmentationLib.mrml.volume import ct_direction_of, ct_lps_of, ct_normal_of, volume_of
 from FractureSegmentationLib.types import PointLps
 
 PointRas: TypeAlias = Sequence[float]
@@ -65,7 +71,7 @@ def split_at_points(
     """Split a fragment where contact is likely, with the points clicked in each piece.
 
     Args:
-        node: the segmentation; its contact map and CT tell where the cut runs.
+        node: the segmentation; its contact map and CT decide where the cut runs.
         segment_id: the fragment.
         points_ras: one list of points per piece, usually of one point.
         history: is asked to save the state before.
@@ -182,6 +188,34 @@ def evidence_of(node: SegmentationNode) -> CutEvidence:
     )
 
 
+def places_of(node: SegmentationNode) -> tuple[SuspiciousPlace, ...]:
+    """Low-confidence interfaces and possible unseparated fractures, the most doubtful first.
+
+    Of bones that nobody has edited, the places are those that the run reported; the others are
+    searched again with the contact map. Without a map, only unedited fragments have places.
+
+    Places are in the coordinates of the CT (LPS, mm); `frame.world_ras_of` brings them into the
+    world.
+
+    Raises:
+        InputError: the segmentation is empty and says nothing of a grid.
+    """
+    state = state_of(node)
+    report, contact = object_of(node, REPORT), contact_of(node)
+    as_loaded = [r for r in state.fragments.records if report and state.was_loaded(r.label)]
+    if contact is None:
+        return reported_places(_only(state, as_loaded), report)
+    # Whatever a split or a merge takes away changes another fragment of the same bone.
+    edited = {r.bone.slug for r in state.fragments.records if r not in as_loaded}
+    unedited = [r for r in as_loaded if r.bone.slug not in edited]
+    anew = [r for r in state.fragments.records if r.bone.slug in edited]
+    places = (
+        *reported_places(_only(state, unedited), report, contact),
+        *suspicious_places(_only(state, anew), contact),
+    )
+    return tuple(sorted(places, key=lambda place: -place.doubt_mm2))
+
+
 def _done(node: SegmentationNode, edit: Edit, history: UndoHistory) -> Edit:
     history.save_state()
     apply_edit(node, edit)
@@ -193,3 +227,7 @@ def _voxel_of(fragments: Fragments, label: int, point: PointLps) -> PointLps:
     (voxel,) = fragment_voxels(fragments, label, [point])
     x, y, z = (float(v) for v in fragments.labels.geometry.to_lps(np.array(voxel, float)))
     return (x, y, z)
+
+
+def _only(state: State, records: Iterable[FragmentRecord]) -> Fragments:
+    return replace(state.fragments, records=tuple(records))

@@ -18,8 +18,8 @@ from FractureSegmentationLib.errors import (
     OutputExistsError,
 )
 from FractureSegmentationLib.export.dicom_seg import series_description
+from FractureSegmentationLib.mrml.layer import ct_of
 from FractureSegmentationLib.mrml.nodes import SegmentationNode
-from FractureSegmentationLib.mrml.place import ct_of
 from FractureSegmentationLib.mrml.state import state_of
 
 _PLUGIN = "DICOMSegmentationPlugin"

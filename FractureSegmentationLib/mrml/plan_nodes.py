@@ -1,12 +1,14 @@
 """The nodes of a plan: per fragment a transform with handles, and a model of its surface under it.
 
-The segmentation refers to them, and each says whose it is. So a plan is found again in a saved
-scene, and nodes that a user deletes are simply made anew.
+The segmentation refers to them, and each says whose it is. So a plan is recognized in a saved
+scene, and nodes that a user deletes are simply made anew. The nodes follow their fragments when
+these change their segments. The mirrored other side is a further model, to compare the plan with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,11 +16,21 @@ import slicer
 from vtk import vtkCellArray, vtkMatrix4x4, vtkPoints, vtkPolyData, vtkPolyDataNormals
 from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
 
-from FractureSegmentationLib.mesh import Surface
-from FractureSegmentationLib.mrml.grid import array_of_matrix, flipped_x_y, matrix_of_array
+from FractureSegmentationLib.anatomy.catalogue import bone_named
+from FractureSegmentationLib.mesh import Surface, fragment_surface
 from FractureSegmentationLib.mrml.nodes import SegmentationNode, TransformableNode
-from FractureSegmentationLib.planning.pose import Pose
+from FractureSegmentationLib.mrml.segmentation import label_of
+from FractureSegmentationLib.mrml.state import State, state_of
+from FractureSegmentationLib.mrml.volume import (
+    array_of_matrix,
+    flipped_x_y,
+    matrix_of_array,
+    refuse_nonlinear,
+)
+from FractureSegmentationLib.planning.mirror_template import MirrorTemplate, mirror_template
+from FractureSegmentationLib.planning.pose import Pose, moved_points
 from FractureSegmentationLib.types import PointLps
+from FractureSegmentationLib.volume import LabelVolume
 
 TransformNode: TypeAlias = Any
 """vtkMRMLLinearTransformNode."""
@@ -36,16 +48,28 @@ VOXELS = "FracSeg.PlanVoxels"
 CENTROID = "FracSeg.PlanCentroid"
 FOLDER = "FracSeg.PlanFolder"
 FOLDER_NAME = "Reduction plan"
+MIRRORED_BONE = "FracSeg.MirroredOver"
+MIRRORED_RESIDUAL_MM = "FracSeg.MirroredResidualMm"
 
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_COLOR = (0.95, 0.95, 0.85)
+_OPACITY = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShownTemplate:
+    """A template and the model that shows it."""
+
+    template: MirrorTemplate
+    model: ModelNode
 
 
 def referenced(node: SegmentationNode, role: str) -> Iterator[Any]:
     """The nodes that a segmentation refers to in a role, those that were deleted left out."""
     for index in range(node.GetNumberOfNodeReferences(role)):
-        found = node.GetNthNodeReference(role, index)
-        if found is not None:
-            yield found
+        target = node.GetNthNodeReference(role, index)
+        if target is not None:
+            yield target
 
 
 def transforms_of(node: SegmentationNode) -> dict[str, TransformNode]:
@@ -167,6 +191,88 @@ def all_nodes(node: SegmentationNode) -> list[TransformableNode]:
     return [one for role in roles for one in referenced(node, role)]
 
 
+def follow_fragments(node: SegmentationNode, state: State) -> None:
+    """Give transforms and models the segments that their fragments have now.
+
+    A model remembers the voxels it shows, and the fragment that has exactly these is its own. What
+    stood for a segment that such a fragment has taken, and has no fragment of its own any more,
+    leaves the plan: a pose that is lost is seen, one that moves another fragment may not be.
+
+    Args:
+        node: the segmentation.
+        state: what it holds.
+    """
+    now = {state.checksums[r.label]: state.ids[r.label] for r in state.fragments.records}
+    transforms, models = transforms_of(node), models_of(node)
+    new_ids = {}
+    for segment_id, model in models.items():
+        followed = now.get(model.GetAttribute(VOXELS), segment_id)
+        if followed != segment_id:
+            new_ids[segment_id] = followed
+    homeless = set(new_ids.values()) - new_ids.keys()
+    for kind in (transforms, models):
+        remove_nodes(node, [one for segment_id, one in kind.items() if segment_id in homeless])
+        for old, new in new_ids.items():
+            if old in kind:
+                kind[old].SetAttribute(SEGMENT, new)
+
+
+def forget_other_fragments(node: SegmentationNode, state: State) -> None:
+    """Keep of a plan what was planned for the very fragments there are, after others were loaded.
+
+    Those of another run have the same numbers, and may be other pieces of the bone.
+
+    Args:
+        node: the segmentation.
+        state: what it holds.
+    """
+    follow_fragments(node, state)
+    models = models_of(node)
+    now = {state.ids[r.label]: state.checksums[r.label] for r in state.fragments.records}
+    for kind in (transforms_of(node), models):
+        strange = [
+            one
+            for segment_id, one in kind.items()
+            if segment_id not in models
+            or models[segment_id].GetAttribute(VOXELS) != now.get(segment_id)
+        ]
+        remove_nodes(node, strange)
+
+
+def show_mirrored_side(
+    node: SegmentationNode, bone_slug: str, anchor_id: str | None = None
+) -> ShownTemplate:
+    """Mirror the other side's bone and lay it over a broken one, as a see-through model.
+
+    It is laid over where the CT shows the fragment, not over where the plan has moved it.
+
+    Args:
+        node: the segmentation; with a plan, the model is put into its folder.
+        bone_slug: the broken bone.
+        anchor_id: segment of its fragment that stayed in place; None takes the largest.
+
+    Raises:
+        InputError: there is no other side, in the body or in the segmentation; or a transform
+            bends the CT.
+        ValueError: the bone, or that fragment of it, is not in the segmentation.
+    """
+    refuse_nonlinear(node)
+    fragments = state_of(node).fragments
+    labels_of: dict[str, list[int]] = {}
+    for record in fragments.records:
+        labels_of.setdefault(record.bone.slug, []).append(record.label)
+    anchor = None if anchor_id is None else label_of(node, anchor_id)
+    template = mirror_template(fragments.labels, labels_of, bone_named(bone_slug), anchor)
+    surface = _mirrored(fragments.labels, labels_of[template.healthy.slug], template)
+    model = _model_for(node, bone_slug)
+    model.SetName(f"{template.bone.name}: {template.healthy.name.lower()} mirrored")
+    model.SetAttribute(MIRRORED_RESIDUAL_MM, f"{template.residual_mm:.2f}")
+    model.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+    fill_model(model, surface)
+    put_into_folder(node, [model])
+    return ShownTemplate(template=template, model=model)
+
+
 def _folders(hierarchy: Any, nodes: Iterable[TransformableNode]) -> set[int]:
     """The folders of plans that nodes lie in."""
     items = [hierarchy.GetItemByDataNode(one) for one in nodes]
@@ -180,3 +286,27 @@ def _new_folder(hierarchy: Any, node: SegmentationNode) -> int:
     folder = int(hierarchy.CreateFolderItem(parent, FOLDER_NAME))
     hierarchy.SetItemAttribute(folder, FOLDER, "1")
     return folder
+
+
+def _model_for(node: SegmentationNode, bone_slug: str) -> ModelNode:
+    """The model that shows the template of a bone; a new one the first time."""
+    for model in referenced(node, TEMPLATE_ROLE):
+        if model.GetAttribute(MIRRORED_BONE) == bone_slug:
+            return model
+    model = add_model(node, TEMPLATE_ROLE)
+    model.SetAttribute(MIRRORED_BONE, bone_slug)
+    display = display_of(model)
+    display.SetColor(_COLOR)
+    display.SetOpacity(_OPACITY)
+    return model
+
+
+def _mirrored(labels: LabelVolume, healthy: Sequence[int], template: MirrorTemplate) -> Surface:
+    """The surface of the healthy bone as a whole, after the mirroring."""
+    bone = labels.with_voxels(np.isin(labels.voxels, healthy).astype(np.uint8))
+    surface = fragment_surface(bone, 1)
+    # Mirrored triangles look inwards until two of their corners are exchanged.
+    return Surface(
+        points_lps_mm=moved_points(template.transform, surface.points_lps_mm),
+        triangles=surface.triangles[:, ::-1],
+    )

@@ -1,4 +1,8 @@
-"""Result folders into the scene: those of the child process, and any made on the command line."""
+"""Result folders into the scene: those of the child process, and any made on the command line.
+
+The scene keeps the fragments in the project's own numbering, part of the report, and the contact
+map as a hidden volume that the segmentation references.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +13,53 @@ from typing import Any
 
 import numpy as np
 
+from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.naming import Segment
+from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
 from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.image_file import read_image_file
 from FractureSegmentationLib.io.sitk import volume_from_sitk
-from FractureSegmentationLib.mrml.contact import contact_of, put_contact
 from FractureSegmentationLib.mrml.history import UndoHistory
-from FractureSegmentationLib.mrml.nodes import Scene, SegmentationNode, VolumeNode
-from FractureSegmentationLib.mrml.place import tie_to_ct
-from FractureSegmentationLib.mrml.plan_follow import forget_other_fragments
-from FractureSegmentationLib.mrml.plan_nodes import transforms_of
-from FractureSegmentationLib.mrml.report_labels import kept_in_scene, our_label, with_our_labels
+from FractureSegmentationLib.mrml.layer import put_beside, tie_to_ct
+from FractureSegmentationLib.mrml.nodes import (
+    BONE,
+    CONFIDENCE,
+    CONTACT_ROLE,
+    INDEX,
+    REPORT,
+    Scene,
+    SegmentationNode,
+    VolumeNode,
+    put_object,
+)
+from FractureSegmentationLib.mrml.plan_nodes import forget_other_fragments, transforms_of
 from FractureSegmentationLib.mrml.segmentation import show_fragments
 from FractureSegmentationLib.mrml.state import state_of
-from FractureSegmentationLib.mrml.tags import CONFIDENCE, REPORT, put_object
-from FractureSegmentationLib.mrml.volume import refuse_nonlinear, volume_of
+from FractureSegmentationLib.mrml.volume import fill_volume, refuse_nonlinear, volume_of
 from FractureSegmentationLib.results.report import numbering_of_report, read_report
 from FractureSegmentationLib.results.source import Source, read_source
 from FractureSegmentationLib.volume import LabelVolume, Volume
 from FractureSegmentationLib.voxels.orient import canonical_order
 
 NODE_NAME = "Bone fragments"
+CONTACT_NAME = "Contact probability"
+
+_KEPT = (
+    "schema",
+    "notice",
+    "numbering",
+    "software",
+    "method",
+    "weights",
+    "device",
+    "precision",
+    "bones",
+    "warnings",
+)
+"""Nothing of the input: a scene is passed on, and not even a hash should reveal whose it is."""
+_INDEX_KEYS = {"label": "index", "into_label": "into_index"}
 
 
 @dataclass(frozen=True)
@@ -154,6 +182,84 @@ def is_edited(node: SegmentationNode) -> bool:
     return is_reviewed or has_others or not state.is_as_loaded
 
 
+def kept_in_scene(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a report that a saved scene may hold."""
+    return {key: report[key] for key in _KEPT if key in report}
+
+
+def our_label(segment: Segment) -> int:
+    """The label of a result's segment in the scene.
+
+    Raises:
+        InputError: it stands for no fragment of a bone.
+    """
+    try:
+        return FRACSEG.label_of(bone_named(segment.tags[BONE]), int(segment.tags[INDEX]))
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            "The result holds labels of which nothing says which bone they are.",
+            "Segment the CT again.",
+        ) from error
+
+
+def with_our_labels(report: Mapping[str, Any], numbering: Numbering) -> dict[str, Any]:
+    """A report whose labels are those of the scene; what it says of no label stays.
+
+    Raises:
+        InputError: it names a bone or a number that there is not.
+    """
+    bones = report.get("bones")
+    if numbering == FRACSEG or not isinstance(bones, list):
+        return dict(report)
+    try:
+        bones = [
+            _relabelled(bone, str(bone.get("bone"))) if isinstance(bone, dict) else bone
+            for bone in bones
+        ]
+    except ValueError as error:
+        raise InputError("The report of the result is damaged.", "Segment the CT again.") from error
+    return {**report, "numbering": FRACSEG.name, "bones": bones}
+
+
+def contact_of(segmentation_node: SegmentationNode) -> Volume | None:
+    """Contact probability, 0 to 255, in the coordinates of the CT; None where there is no map."""
+    node = segmentation_node.GetNodeReference(CONTACT_ROLE)
+    if node is None or node.GetImageData() is None:
+        return None
+    return volume_of(node)
+
+
+def put_contact(segmentation_node: SegmentationNode, contact: Volume | None) -> None:
+    """Keep a contact map with a segmentation; None takes away the one there is.
+
+    Args:
+        segmentation_node: in a scene.
+        contact: integers from 0 to 255, 255 = certain, on any grid.
+
+    Raises:
+        ValueError: the map holds other numbers.
+    """
+    scene = segmentation_node.GetScene()
+    node = segmentation_node.GetNodeReference(CONTACT_ROLE)
+    if contact is None:
+        if node is not None:
+            segmentation_node.SetNodeReferenceID(CONTACT_ROLE, None)
+            scene.RemoveNode(node)
+        return
+    if not np.issubdtype(contact.voxels.dtype, np.integer):
+        raise ValueError(f"a contact map holds integers, got {contact.voxels.dtype}")
+    if node is None:
+        node = scene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
+        node.UnRegister(None)
+        node.SetName(CONTACT_NAME)
+        # Before it is added: nothing may offer it to the user even for a moment.
+        node.SetHideFromEditors(True)
+        scene.AddNode(node)
+        segmentation_node.SetNodeReferenceID(CONTACT_ROLE, node.GetID())
+    fill_volume(node, contact.with_voxels(contact.voxels.astype(np.uint8)))
+    put_beside(node, segmentation_node)
+
+
 def _read_contact(path: Path) -> Volume:
     return volume_from_sitk(read_image_file(path).image)
 
@@ -183,3 +289,16 @@ def _on_grid(labels: LabelVolume, grid: Geometry | None) -> LabelVolume:
             "Choose the CT that it was made from, or none to show the result alone.",
         )
     return LabelVolume(voxels=np.ascontiguousarray(order.undo(canonical.voxels)), geometry=grid)
+
+
+def _relabelled(value: Any, slug: str) -> Any:
+    """Entries of one bone with labels worked out from their indices."""
+    if isinstance(value, list):
+        return [_relabelled(one, slug) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _relabelled(one, slug) for key, one in value.items()}
+    for label_key, index_key in _INDEX_KEYS.items():
+        if label_key in value and isinstance(value.get(index_key), int):
+            changed[label_key] = FRACSEG.label_of(bone_named(slug), value[index_key])
+    return changed

@@ -20,7 +20,6 @@ from FractureSegmentationLib.anatomy.naming import (
     TERMINOLOGY_CONTEXT,
     fragment_color,
 )
-from FractureSegmentationLib.errors import EnvironmentProblemError
 
 TYPES_FILE = "SegmentationCategoryTypeModifier-FractureSegmentation.term.json"
 REGIONS_FILE = "AnatomicRegionAndModifier-FractureSegmentation.term.json"
@@ -37,26 +36,6 @@ def write_terminologies(folder: Path) -> None:
     for name, content in ((TYPES_FILE, _types()), (REGIONS_FILE, _regions())):
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (folder / name).write_text(f"{text}\n", encoding="utf-8")
-
-
-def load_terminologies(terminologies_logic: Any, folder: Path) -> None:
-    """Make the two lists known to 3D Slicer, so that its tables can name our segments.
-
-    Args:
-        terminologies_logic: of the module Terminologies.
-        folder: where the files are.
-
-    Raises:
-        EnvironmentProblemError: a file is absent or damaged.
-    """
-    loaded = (
-        terminologies_logic.LoadTerminologyFromFile(str(folder / TYPES_FILE)),
-        terminologies_logic.LoadRegionContextFromFile(str(folder / REGIONS_FILE)),
-    )
-    if loaded != (TERMINOLOGY_CONTEXT, REGION_CONTEXT):
-        raise EnvironmentProblemError(
-            "The terminology of the bones could not be loaded.", "Install the extension again."
-        )
 
 
 def _types() -> dict[str, Any]:

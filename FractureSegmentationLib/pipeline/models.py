@@ -13,6 +13,7 @@ from FractureSegmentationLib.errors import DamagedWeightsError, InputError
 from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.methods.catalogue import method_named
 from FractureSegmentationLib.methods.method import Method
+from FractureSegmentationLib.networks.patients import patients_of
 from FractureSegmentationLib.types import Shape
 
 if TYPE_CHECKING:
@@ -25,10 +26,21 @@ COARSE_MODEL, FINE_MODEL = "bones-coarse", "bones-fine"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Which weights were used, for the report."""
+    """Which weights were used, for the report.
+
+    Attributes:
+        name: of the model.
+        sha256: of its weights file.
+        folds: patients kept out of training, as the model's card names them.
+        trained_on: digests of the patients it was trained on, see `networks.patients`.
+        validated_on: digests of the patients it was chosen by.
+    """
 
     name: str
     sha256: str
+    folds: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    validated_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,4 +206,4 @@ def _normalisation(spec: ModelSpec) -> CtNormalisation:
 
 
 def _weights(spec: ModelSpec) -> Weights:
-    return Weights(name=spec.name, sha256=spec.sha256)
+    return Weights(name=spec.name, sha256=spec.sha256, **patients_of(spec))

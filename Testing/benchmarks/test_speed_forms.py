@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fracseg_training.benchmarks.speed_maps import broken_block, noisy_map, perfect_map
-from fracseg_training.benchmarks.speed_plain import (
+from fracseg_training.benchmarks.speed.maps import broken_block, noisy_map, perfect_map
+from fracseg_training.benchmarks.speed.recovery import (
     ball,
     plain_contact,
     plain_encoding,

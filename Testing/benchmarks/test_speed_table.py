@@ -14,18 +14,17 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from fracseg_training.benchmarks import speed_case
-from fracseg_training.benchmarks.speed import PARTS, speed_rows
-from fracseg_training.benchmarks.speed_case import AVX2_ONLY, avx2_rows, twice_as_long
-from fracseg_training.benchmarks.speed_predictor import (
+from fracseg_training.benchmarks.speed import case
+from fracseg_training.benchmarks.speed.case import AVX2_ONLY, avx2_rows, twice_as_long
+from fracseg_training.benchmarks.speed.measure import SpeedRow, SpeedSettings, paired
+from fracseg_training.benchmarks.speed.predictor import (
     MISSING_MONAI,
     monai_probabilities,
     monai_windows,
     predictor_rows,
 )
-from fracseg_training.benchmarks.speed_recovery import growth_exponent
-from fracseg_training.benchmarks.speed_rows import SpeedRow, SpeedSettings
-from fracseg_training.benchmarks.speed_timing import paired
+from fracseg_training.benchmarks.speed.recovery import growth_exponent
+from fracseg_training.benchmarks.speed.table import PARTS, speed_rows
 from fracseg_training.commands.benchmark import SPEED_PARTS, benchmark
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.predictor import Predictor
@@ -146,7 +145,7 @@ def test_the_limited_run_is_a_process_of_its_own_that_sees_avx2_only(
         seen.append(options["env"])
         return subprocess.CompletedProcess(command, 0, "a warning\n" + json.dumps(cost), "")
 
-    monkeypatch.setattr(speed_case.subprocess, "run", run)
+    monkeypatch.setattr(case.subprocess, "run", run)
 
     limited, free = avx2_rows(settings)
 

@@ -46,13 +46,12 @@ class Runs:
     """Starts runs and lets the window live while they go on."""
 
     def __init__(self, host: Any, pids_folder: Path) -> None:
-        from FractureSegmentationPanel.job import Job
-        from FractureSegmentationPanel.job_run import Patience
+        from FractureSegmentationPanel.run.job import CancelTimeouts, Job
 
         self.app = host.app
         self.pids_folder = pids_folder
         # As in the product, only brisker.
-        self.job = Job(patience=Patience(heed=0.5, die=1.0, give_up=3.0))
+        self.job = Job(timeouts=CancelTimeouts(signal_s=0.5, kill_s=1.0, give_up_s=3.0))
 
     def start(self, command: list[str], folder: Any = None) -> Told:
         told = Told()
@@ -123,7 +122,7 @@ _timers: list[Any] = []
 
 
 def handlers_of(told: Told, finished: Callable[[Any], None]) -> Any:
-    from FractureSegmentationPanel.job_run import JobHandlers
+    from FractureSegmentationPanel.run.job import JobHandlers
 
     return JobHandlers(
         progress=lambda *news: told.progress.append(news),
@@ -153,7 +152,7 @@ def running(host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def folder_with_ct() -> Any:
     """A working folder as a run is given it."""
-    from FractureSegmentationPanel.job_folder import JobFolder
+    from FractureSegmentationPanel.run.folder import JobFolder
 
     made = JobFolder()
     made.ct.write_bytes(b"voxels")

@@ -59,7 +59,7 @@ def volumes_cm3(panel: Any) -> dict[str, float]:
 
 def let_child_do(monkeypatch: pytest.MonkeyPatch, steps: str) -> list[list[str]]:
     """Let every run start the fake child; returns the commands that would have been run."""
-    from FractureSegmentationPanel import job_command
+    from FractureSegmentationPanel.run import command as job_command
 
     asked: list[list[str]] = []
     real = job_command.segment_command

@@ -9,9 +9,9 @@ import numpy as np
 
 def a_point_above_and_below(segmentation: Any, segment_id: str) -> list[Any]:
     """Points of a fragment (RAS, mm) in the plane of its middle, a quarter from either end."""
-    from FractureSegmentationLib.mrml.frame import world_ras_of
     from FractureSegmentationLib.mrml.segmentation import fragments_of, label_of
-    from FractureSegmentationPanel.locate import middle_of
+    from FractureSegmentationLib.mrml.volume import world_ras_of
+    from FractureSegmentationPanel.logic.fragments import middle_of
 
     labels = fragments_of(segmentation).labels
     voxels = np.argwhere(labels.voxels == label_of(segmentation, segment_id))
@@ -27,7 +27,7 @@ def a_point_above_and_below(segmentation: Any, segment_id: str) -> list[Any]:
 
 def away_from(segmentation: Any, segment_id: str, other_id: str) -> Any:
     """The way from another fragment to this one: a direction in LPS, of length 1."""
-    from FractureSegmentationPanel.locate import middle_of
+    from FractureSegmentationPanel.logic.fragments import middle_of
 
     way_ras = np.subtract(middle_of(segmentation, segment_id), middle_of(segmentation, other_id))
     return way_ras * (-1.0, -1.0, 1.0) / np.linalg.norm(way_ras)

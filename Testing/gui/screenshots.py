@@ -159,7 +159,7 @@ def _show_bone_window(volume: Any) -> None:
 
 
 def _turn_views(host: Host, panel: Any, segment_id: str) -> None:
-    from FractureSegmentationPanel.locate import middle_of
+    from FractureSegmentationPanel.logic.fragments import middle_of
     from Testing.gui.picture_views import fill_slices, look_from_the_front
 
     segmentation = panel.segmentation()
@@ -184,7 +184,7 @@ def _run(photographer: Photographer) -> None:
 
 @contextlib.contextmanager
 def _child_that_takes_its_time() -> Iterator[None]:
-    from FractureSegmentationPanel import job_command
+    from FractureSegmentationPanel.run import command as job_command
     from Testing.gui.fake_child import fake_command
 
     command = fake_command(f"{_RUN}hang")

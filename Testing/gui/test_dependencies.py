@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from FractureSegmentationPanel import job_packages
-from FractureSegmentationPanel.job_packages import (
+from FractureSegmentationPanel.setup import packages
+from FractureSegmentationPanel.setup.packages import (
     HELD_PACKAGES,
     TORCH,
     held_versions,
@@ -96,7 +96,7 @@ def requirements(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ensure(stage: Slicer, requirements: Path) -> Callable[[], Any]:
-    from FractureSegmentationPanel import dependencies
+    from FractureSegmentationPanel.setup import dependencies
 
     return lambda: dependencies.ensure(requirements, stage.confirm)
 
@@ -241,7 +241,7 @@ def test_in_testing_mode_nothing_is_installed(
 def test_slicers_own_dialog_asks_where_no_other_is_given(
     stage: Slicer, requirements: Path, host: Any
 ) -> None:
-    from FractureSegmentationPanel import dependencies
+    from FractureSegmentationPanel.setup import dependencies
 
     host.dialogs.answer("cancel")
 
@@ -321,7 +321,7 @@ def test_a_slicer_without_extensions_is_no_crash(
 def test_slicers_own_installer_is_used_where_it_exists(
     host: Any, slot_errors: Any, requirements: Path
 ) -> None:
-    from FractureSegmentationPanel import dependencies
+    from FractureSegmentationPanel.setup import dependencies
 
     host.pip.missing = {"safetensors"}
     questions: list[str] = []
@@ -338,7 +338,7 @@ def test_slicers_own_installer_is_used_where_it_exists(
 
 
 def test_its_failure_is_told(host: Any, slot_errors: Any, requirements: Path) -> None:
-    from FractureSegmentationPanel import dependencies
+    from FractureSegmentationPanel.setup import dependencies
 
     host.pip.missing = {"click"}
     host.pip.failure = subprocess.CalledProcessError(1, "pip")
@@ -400,6 +400,6 @@ def test_slicers_own_packages_are_held_unless_they_are_builds_of_its_own(
             raise importlib.metadata.PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(job_packages.importlib.metadata, "version", version)
+    monkeypatch.setattr(packages.importlib.metadata, "version", version)
 
     assert held_versions() == "numpy==2.0.2\nscipy==1.13.1\n"

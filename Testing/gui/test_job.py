@@ -131,7 +131,7 @@ def test_a_program_that_is_not_there_has_an_outcome(runs: Runs, folder: Any) -> 
 
 
 def test_a_second_click_leaves_the_first_run_alone(runs: Runs, folder: Any) -> None:
-    from FractureSegmentationPanel.job_folder import JobFolder
+    from FractureSegmentationPanel.run.folder import JobFolder
 
     first = runs.started("started,progress=0.1,sleep=0.5,result", processes=1, folder=folder)
     second_folder = JobFolder()
@@ -170,7 +170,7 @@ def test_the_working_folder_stands_until_the_result_was_taken(runs: Runs, folder
 def test_a_handler_that_fails_keeps_no_run_from_ending(
     runs: Runs, folder: Any, slot_errors: Any
 ) -> None:
-    from FractureSegmentationPanel.job_run import JobHandlers
+    from FractureSegmentationPanel.run.job import JobHandlers
 
     ends: list[Any] = []
 

@@ -59,18 +59,17 @@ def test_a_deaf_child_with_a_helper_is_ended(runs: Runs, folder: Any, launcher: 
     assert not folder.path.exists()
 
 
-def test_with_the_patience_of_the_product_cancel_takes_less_than_five_seconds(
+def test_with_the_timeouts_of_the_product_cancel_takes_less_than_five_seconds(
     runs: Runs, folder: Any
 ) -> None:
-    from FractureSegmentationPanel.job import Job
-    from FractureSegmentationPanel.job_run import Patience
+    from FractureSegmentationPanel.run.job import CancelTimeouts, Job
 
-    runs.job = Job()
+    runs.job, defaults = Job(), CancelTimeouts()
     told = runs.started("deaf,started,helper,progress=0.1,hang", processes=2, folder=folder)
 
     seconds = cancelled_after(runs, told)
 
-    assert Patience().heed < Patience().die < Patience().give_up < 5.0
+    assert defaults.signal_s < defaults.kill_s < defaults.give_up_s < 5.0
     assert seconds > 3.0
     assert runs.are_gone()
 

@@ -75,7 +75,7 @@ def real_command(
     """The command for a cube of bone, its mask and a network of a few weights."""
     from FractureSegmentationLib.io.read import read_ct, read_labels
     from FractureSegmentationLib.io.sitk import write_volume
-    from FractureSegmentationPanel.job_command import RunSettings, segment_command
+    from FractureSegmentationPanel.run.command import RunSettings, segment_command
 
     monkeypatch.setenv("FRACSEG_MODELS", str(tiny_models))
     made = write_tiny_case(folder.path / "made")
@@ -124,7 +124,7 @@ def test_the_real_command_line_says_what_is_wrong(
     runs: Runs, folder: Any, python_slicer: Path
 ) -> None:
     """The CT is none."""
-    from FractureSegmentationPanel.job_command import RunSettings, segment_command
+    from FractureSegmentationPanel.run.command import RunSettings, segment_command
 
     command = segment_command(folder.ct, folder.result, RunSettings(device="cpu"))
     told = runs.start(command, folder)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import FractureSegmentationLib
-from FractureSegmentationPanel import job_command
-from FractureSegmentationPanel.job_command import (
+from FractureSegmentationPanel.run import command as job_command
+from FractureSegmentationPanel.run.command import (
     RunSettings,
     child_environment,
     python_executable,
@@ -150,7 +150,7 @@ def test_the_child_finds_the_library_that_only_the_module_knows(
     code = (
         f"import sys; sys.path[:0] = [{str(module_folder)!r}, {str(root)!r}]\n"
         "import os, subprocess\n"
-        "from FractureSegmentationPanel.job_command import child_environment\n"
+        "from FractureSegmentationPanel.run.command import child_environment\n"
         "environment = {**os.environ, **child_environment(os.environ, 'm')}\n"
         "command = [sys.executable, '-m', 'FractureSegmentationLib.cli.main', '--version']\n"
         "sys.exit(subprocess.run(command, env=environment).returncode)\n"

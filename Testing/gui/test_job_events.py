@@ -7,8 +7,14 @@ import random
 
 import pytest
 
-from FractureSegmentationPanel.job_events import LONGEST_LOG_LINE, MOST_LOG_LINES, ChildReader
-from FractureSegmentationPanel.job_lines import LONGEST_LINE_BYTES, LineSplitter, parse_event
+from FractureSegmentationPanel.run.events import (
+    LONGEST_LINE_BYTES,
+    LONGEST_LOG_LINE,
+    MOST_LOG_LINES,
+    ChildReader,
+    LineSplitter,
+    parse_event,
+)
 
 
 def line_of(**event: object) -> bytes:

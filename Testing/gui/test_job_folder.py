@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from FractureSegmentationPanel import job_folder
-from FractureSegmentationPanel.job_folder import JobFolder, clear_dead_sessions, spellings
+from FractureSegmentationPanel.run import folder as job_folder
+from FractureSegmentationPanel.run.folder import JobFolder, clear_dead_sessions, spellings
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_folder_of_a_killed_session_goes_at_the_next_start(
     code = (
         f"import sys, tempfile; sys.path[:0] = [{str(repository / 'FractureSegmentation')!r}]\n"
         f"tempfile.tempdir = {str(scratch)!r}\n"
-        "from FractureSegmentationPanel.job_folder import JobFolder\n"
+        "from FractureSegmentationPanel.run.folder import JobFolder\n"
         "folder = JobFolder()\n"
         "folder.ct.write_bytes(b'voxels')\n"
         "import os; os._exit(9)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from FractureSegmentationPanel.job_time_left import TimeLeft
+from FractureSegmentationPanel.run.events import TimeLeft
 
 
 class Watch:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from FractureSegmentationPanel.job_command import MARK_VARIABLE, child_environment
-from FractureSegmentationPanel.job_tree import ask_tree_to_end, kill_tree
+from FractureSegmentationPanel.run.command import MARK_VARIABLE, child_environment
+from FractureSegmentationPanel.run.tree import ask_tree_to_end, kill_tree
 from Testing.gui.fake_child import PIDS_VARIABLE, fake_command
 
 pytestmark = pytest.mark.skipif(
@@ -118,7 +118,7 @@ def test_this_process_is_never_among_them(monkeypatch: pytest.MonkeyPatch) -> No
     """Even if it carries the mark itself, or is taken for the child."""
     code = (
         "import os, sys\n"
-        "from FractureSegmentationPanel.job_tree import kill_tree\n"
+        "from FractureSegmentationPanel.run.tree import kill_tree\n"
         "print(kill_tree(os.getpid(), 'self'), flush=True)\n"
     )
     environment = {

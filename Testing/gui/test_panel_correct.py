@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from FractureSegmentationPanel.editor import EmbeddedEditor
+from FractureSegmentationPanel.sections.editor import EmbeddedEditor
 from Testing.gui.host.host import Host
 from Testing.gui.panel_case import PanelCase, make_case, middle_ras, write_case_result
 from Testing.gui.panel_case_steps import (

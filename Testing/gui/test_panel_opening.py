@@ -94,7 +94,7 @@ def test_the_users_choices_outlive_the_scene_and_the_cases_do_not(host: Host) ->
 
     import qt
 
-    from FractureSegmentationPanel.parameters import user_setting
+    from FractureSegmentationPanel.logic.parameters import user_setting
 
     assert user_setting("device") == "cpu"
     assert user_setting("exportFormats") == "stl,obj"
@@ -108,7 +108,7 @@ def test_the_users_choices_outlive_the_scene_and_the_cases_do_not(host: Host) ->
 def test_the_methods_offered_are_those_of_the_library(host: Host) -> None:
     panel = open_panel(host)
     from FractureSegmentationLib.methods.catalogue import METHODS as LIBRARY_METHODS
-    from FractureSegmentationPanel.parameters import METHODS
+    from FractureSegmentationPanel.logic.parameters import METHODS
 
     assert [name for name, _ in METHODS] == [method.name for method in LIBRARY_METHODS]
     assert panel.ui.methodComboBox.count == len(LIBRARY_METHODS)
@@ -117,7 +117,7 @@ def test_the_methods_offered_are_those_of_the_library(host: Host) -> None:
 def test_every_format_of_the_library_has_a_box(host: Host) -> None:
     open_panel(host)
     from FractureSegmentationLib.export.formats import FORMATS
-    from FractureSegmentationPanel.export_box import FORMAT_BOXES
+    from FractureSegmentationPanel.sections.plan_export import FORMAT_BOXES
 
     assert set(FORMATS) <= set(FORMAT_BOXES)
 
@@ -128,7 +128,7 @@ def test_every_widget_that_the_code_names_is_in_the_file() -> None:
 
     ui_file = MODULE_FILE.parent / "Resources/UI/FractureSegmentation.ui"
     names = {one.get("name") for one in ElementTree.parse(ui_file).iter("widget")}  # noqa: S314  our own file
-    for path in (MODULE_FILE, *(MODULE_FILE.parent / "FractureSegmentationPanel").glob("*.py")):
+    for path in (MODULE_FILE, *(MODULE_FILE.parent / "FractureSegmentationPanel").rglob("*.py")):
         named = set(re.findall(r"\b_?ui\.(\w+)\b", path.read_text(encoding="utf-8")))
         assert named <= names, path.name
 
@@ -136,7 +136,7 @@ def test_every_widget_that_the_code_names_is_in_the_file() -> None:
 def test_texts_are_translatable_and_hold_no_formatted_strings() -> None:
     import re
 
-    for path in (MODULE_FILE, *(MODULE_FILE.parent / "FractureSegmentationPanel").glob("*.py")):
+    for path in (MODULE_FILE, *(MODULE_FILE.parent / "FractureSegmentationPanel").rglob("*.py")):
         assert not re.search(r"\b_\(\s*f[\"']", path.read_text(encoding="utf-8")), path.name
 
 
@@ -151,7 +151,7 @@ def test_a_reload_drops_our_modules_and_no_others(host: Host, monkeypatch: Any) 
     import slicer
 
     panel = open_panel(host)
-    assert "FractureSegmentationPanel.correct" in sys.modules
+    assert "FractureSegmentationPanel.sections.correct" in sys.modules
     reloaded: list[bool] = []
     base = slicer.ScriptedLoadableModule.ScriptedLoadableModuleWidget
     monkeypatch.setattr(base, "onReload", lambda _self: reloaded.append(True), raising=False)
@@ -210,7 +210,7 @@ def test_a_result_folder_is_asked_for_and_remembered(host: Host, tmp_path: Path)
 
     panel.ui.openResultButton.click()
 
-    from FractureSegmentationPanel.parameters import user_setting
+    from FractureSegmentationPanel.logic.parameters import user_setting
 
     assert user_setting("resultFolder") == str(folder)
     assert len(fragment_ids(panel)) == 4
@@ -247,7 +247,7 @@ def test_bones_are_known_by_the_names_of_their_segments(
     host: Host, name: str, slug: str | None
 ) -> None:
     open_panel(host)
-    from FractureSegmentationPanel.bones_file import bone_of_name
+    from FractureSegmentationPanel.logic.segment_run import bone_of_name
 
     bone = bone_of_name(name)
 
@@ -270,7 +270,7 @@ def test_a_bone_segmentation_is_handed_over_on_the_grid_of_the_ct(
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask, bones, segment_id, ct)
     from FractureSegmentationLib.bones.from_labels import bones_from_labels
     from FractureSegmentationLib.io.read import read_labels
-    from FractureSegmentationPanel.bones_file import write_bones
+    from FractureSegmentationPanel.logic.segment_run import write_bones
 
     write_bones(bones, panel.volume(), tmp_path / "bones.nrrd")
 

@@ -98,8 +98,8 @@ def test_the_command_holds_what_was_chosen_and_no_name(
 def test_models_of_ones_own_are_used_and_remembered_for_the_user(
     host: Host, panel: Any, result: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from FractureSegmentationPanel.parameters import user_setting
-    from FractureSegmentationPanel.weights import SHIPPED_FOLDER
+    from FractureSegmentationPanel.logic.parameters import user_setting
+    from FractureSegmentationPanel.setup.weights import SHIPPED_FOLDER
 
     asked = let_child_do(monkeypatch, f"started,copy={result},result")
     assert panel.ui.advancedCollapsibleButton.collapsed
@@ -220,7 +220,7 @@ def test_a_result_that_is_no_result_is_told(
 def test_declining_the_installation_starts_nothing(
     host: Host, panel: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from FractureSegmentationPanel import dependencies, job_packages
+    from FractureSegmentationPanel.setup import dependencies, packages
 
     asked = let_child_do(monkeypatch, "started,hang")
     monkeypatch.setattr(dependencies, "missing", lambda names: tuple(names)[:1])
@@ -229,7 +229,7 @@ def test_declining_the_installation_starts_nothing(
 
     click(host, panel.ui.segmentButton)
 
-    assert job_packages.TORCH in host.dialogs.texts[0]
+    assert packages.TORCH in host.dialogs.texts[0]
     assert "Nothing was installed" in message(panel)
     assert not asked
     assert panel.ui.segmentButton.enabled
@@ -238,7 +238,7 @@ def test_declining_the_installation_starts_nothing(
 def test_an_absent_model_is_told_before_anything_starts(
     host: Host, panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from FractureSegmentationPanel import weights
+    from FractureSegmentationPanel.setup import weights
 
     asked = let_child_do(monkeypatch, "started,hang")
     monkeypatch.setattr(weights, "SHIPPED_FOLDER", tmp_path)

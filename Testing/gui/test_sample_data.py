@@ -18,7 +18,7 @@ from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.volume import Volume
-from FractureSegmentationPanel.sample_case import PELVIS, SampleBone, SampleCase, SampleFile
+from FractureSegmentationPanel.setup.sample_case import PELVIS, SampleBone, SampleCase, SampleFile
 
 SHAPE = (6, 5, 4)
 OBLIQUE = Geometry(
@@ -74,7 +74,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def cache(tmp_path: Path, host: Any, slot_errors: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Slicer's folder for downloads."""
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     folder = tmp_path / "cache"
     folder.mkdir()
@@ -113,7 +113,7 @@ def scene_size(host: Any) -> int:
 def test_nothing_is_downloaded_before_the_click(
     server: Server, case: SampleCase, cache: Path, host: Any
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     sample_data.register(cache / "picture.png", case)
 
@@ -131,7 +131,7 @@ def test_a_slicer_without_categories_will_do(
 ) -> None:
     import SampleData
 
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     monkeypatch.delattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory")
 
@@ -146,7 +146,7 @@ def test_a_click_puts_one_ct_and_one_segmentation_into_the_scene(
     import slicer
 
     from FractureSegmentationLib.mrml.volume import volume_of
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     sample_data.register(case=case)
     source = host.sample_data["MadeUp"]
@@ -181,8 +181,8 @@ def test_the_panel_takes_the_segmentation_as_bones(
     case: SampleCase, cache: Path, host: Any, tmp_path: Path
 ) -> None:
     from FractureSegmentationLib.io.read import read_labels
-    from FractureSegmentationPanel import sample_data
-    from FractureSegmentationPanel.bones_file import write_bones
+    from FractureSegmentationPanel.logic.segment_run import write_bones
+    from FractureSegmentationPanel.setup import sample_data
 
     volume, segmentation = sample_data.load_sample(case)
 
@@ -197,7 +197,7 @@ def test_the_panel_takes_the_segmentation_as_bones(
 def test_the_second_time_comes_from_the_cache(
     server: Server, case: SampleCase, cache: Path, host: Any
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     sample_data.load_sample(case)
     server.requests.clear()
@@ -212,7 +212,7 @@ def test_the_second_time_comes_from_the_cache(
 def test_a_damaged_file_in_the_cache_is_fetched_again(
     server: Server, case: SampleCase, cache: Path, host: Any
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     sample_data.load_sample(case)
     server.requests.clear()
@@ -226,7 +226,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(
 def test_what_goes_wrong_is_told_and_changes_nothing(
     server: Server, case: SampleCase, cache: Path, host: Any, trouble: str
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     address = case.address
     if trouble == "another file":
@@ -255,7 +255,7 @@ def test_what_goes_wrong_is_told_and_changes_nothing(
 def test_a_cache_that_cannot_be_used_is_told(
     server: Server, case: SampleCase, cache: Path, host: Any
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     cache.rmdir()
     cache.write_text("a file in its place")
@@ -272,7 +272,7 @@ def test_a_cache_that_cannot_be_used_is_told(
 def test_parts_of_different_grids_are_refused(
     server: Server, case: SampleCase, cache: Path, host: Any
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     shifted = replace(OBLIQUE, origin_lps_mm=(0.0, 0.0, 0.0))
     other = served(server, "sacrum_mask.nii.gz", np.ones(SHAPE, np.uint8), shifted)
@@ -285,7 +285,7 @@ def test_parts_of_different_grids_are_refused(
 def test_the_window_lives_during_a_download(
     server: Server, cache: Path, host: Any, tmp_path: Path
 ) -> None:
-    from FractureSegmentationPanel import sample_data
+    from FractureSegmentationPanel.setup import sample_data
 
     content = bytes(1 << 20)
     (server.folder / "large").write_bytes(content)

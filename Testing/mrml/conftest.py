@@ -81,7 +81,7 @@ def make_ct(scene: Any) -> MakeCt:
 @pytest.fixture
 def make_segmentation(scene: Any) -> MakeSegmentation:
     """A segmentation that shows (K, J, I) labels; with a CT node, on its grid and tied to it."""
-    from FractureSegmentationLib.mrml.place import tie_to_ct
+    from FractureSegmentationLib.mrml.layer import tie_to_ct
     from FractureSegmentationLib.mrml.segmentation import show_fragments
     from FractureSegmentationLib.mrml.volume import volume_of
 

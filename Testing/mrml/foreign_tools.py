@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import slicer
 
-from FractureSegmentationLib.mrml.grid import image_of
 from FractureSegmentationLib.mrml.history import SegmentationHistory
-from FractureSegmentationLib.mrml.place import grid_of
+from FractureSegmentationLib.mrml.layer import grid_of
 from FractureSegmentationLib.mrml.segmentation import fragments_of
+from FractureSegmentationLib.mrml.volume import image_of
 from FractureSegmentationLib.types import LabelArray, MaskArray
 
 

@@ -19,8 +19,8 @@ from FractureSegmentationLib.errors import (
     OutputExistsError,
 )
 from FractureSegmentationLib.mrml.dicom_export import can_export_dicom_seg, export_dicom_seg
-from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.segmentation import set_review
+from FractureSegmentationLib.mrml.volume import voxels_of
 from FractureSegmentationLib.results.layers import is_reviewed
 from FractureSegmentationLib.results.source import read_source
 from FractureSegmentationLib.types import LabelArray

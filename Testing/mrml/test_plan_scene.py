@@ -18,11 +18,10 @@ from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.editing.split import split_by_plane
 from FractureSegmentationLib.errors import InputError, OutputExistsError
 from FractureSegmentationLib.mrml.correct import renumber
-from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.history import SegmentationHistory
-from FractureSegmentationLib.mrml.plan import create_plan, find_plan, read_plan, write_plan
-from FractureSegmentationLib.mrml.plan_fragments import Plan
+from FractureSegmentationLib.mrml.plan import Plan, create_plan, find_plan, read_plan, write_plan
 from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, show_fragments
+from FractureSegmentationLib.mrml.volume import voxels_of
 from FractureSegmentationLib.planning.plan_file import read_plan as read_plan_file
 from FractureSegmentationLib.planning.pose import Pose, shift_by, turn_about
 from FractureSegmentationLib.types import LabelArray

@@ -13,9 +13,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from FractureSegmentationLib.editing.fragments import Fragments
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.mrml.place import tie_to_ct
+from FractureSegmentationLib.mrml.layer import tie_to_ct
 from FractureSegmentationLib.mrml.plan import create_plan, find_plan
-from FractureSegmentationLib.mrml.plan_template import show_mirrored_side
+from FractureSegmentationLib.mrml.plan_nodes import show_mirrored_side
 from FractureSegmentationLib.mrml.segmentation import show_fragments
 from FractureSegmentationLib.planning.mirror_plane import surface_points
 from FractureSegmentationLib.planning.pose import moved_points, shift_by

@@ -10,7 +10,6 @@ import vtk
 
 from FractureSegmentationLib.editing.fragments import ReviewStatus
 from FractureSegmentationLib.errors import FracSegError, InputError
-from FractureSegmentationLib.mrml.contact import put_contact
 from FractureSegmentationLib.mrml.correct import (
     assign,
     merge,
@@ -19,12 +18,18 @@ from FractureSegmentationLib.mrml.correct import (
     split_by_curve,
     split_by_plane,
 )
-from FractureSegmentationLib.mrml.grid import voxels_of
 from FractureSegmentationLib.mrml.history import SegmentationHistory
-from FractureSegmentationLib.mrml.reconcile import adopt, reconcile, strangers_of
-from FractureSegmentationLib.mrml.segmentation import fragments_of, segment_id_of, set_review
-from FractureSegmentationLib.mrml.surfaces import has_surfaces, show_surfaces
-from FractureSegmentationLib.mrml.volume import volume_of
+from FractureSegmentationLib.mrml.result import put_contact
+from FractureSegmentationLib.mrml.segmentation import (
+    adopt,
+    foreign_segments,
+    fragments_of,
+    reconcile,
+    segment_id_of,
+    set_review,
+)
+from FractureSegmentationLib.mrml.segments import has_surfaces, show_surfaces
+from FractureSegmentationLib.mrml.volume import volume_of, voxels_of
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume
 from Testing.mrml.foreign_tools import Brush, Clicks, voxels
@@ -392,7 +397,7 @@ def test_a_segment_of_a_person_is_no_fragment_and_is_left_alone(
     hip.GetSegmentation().AddEmptySegment("metal", "Metal")
     metal = stroke(slice(0, 2), slice(2, 6), slice(1, 9))
     brush.paint("metal", metal)
-    assert strangers_of(hip) == ("metal",)
+    assert foreign_segments(hip) == ("metal",)
     assert np.array_equal(voxels(hip), two_bones)
 
     merge(hip, ["left_hip_1", "left_hip_2"], brush.history)
@@ -415,7 +420,7 @@ def test_a_drawn_segment_becomes_a_fragment_of_the_bone_it_touches(brush: Brush,
     assert np.count_nonzero(voxels(hip) == 53) == 6 * 4 * 2
     assert tag(hip, "drawn", "FracSeg.Bone") == "left_hip"
     brush.history.undo()
-    assert strangers_of(hip) == ("drawn",)
+    assert foreign_segments(hip) == ("drawn",)
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
@@ -433,11 +438,11 @@ def test_a_segment_without_a_bone_is_refused(brush: Brush, hip: Any, *, is_empty
 def test_islands_cut_off_by_the_effect_become_fragments(brush: Brush, hip: Any) -> None:
     island = stroke(slice(2, 8), slice(2, 6), slice(1, 3))
     piece = brush.split_islands("left_hip_1", island)
-    assert strangers_of(hip) == (piece,)
+    assert foreign_segments(hip) == (piece,)
 
     assert reconcile(hip)
 
-    assert strangers_of(hip) == ()
+    assert foreign_segments(hip) == ()
     assert segment_id_of(hip, 53) == piece
     assert segment(hip, piece).GetName() == "Left hip bone – fragment 3"
     assert (voxels(hip)[island] == 53).all()

@@ -22,7 +22,6 @@ from FractureSegmentationLib.editing.edit import assign_piece, merge_fragments, 
 from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
 from FractureSegmentationLib.editing.split import split_by_plane
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.mrml.grid import image_of
 from FractureSegmentationLib.mrml.segmentation import (
     apply_edit,
     fragments_of,
@@ -31,7 +30,7 @@ from FractureSegmentationLib.mrml.segmentation import (
     set_review,
     show_fragments,
 )
-from FractureSegmentationLib.mrml.volume import volume_of
+from FractureSegmentationLib.mrml.volume import image_of, volume_of
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import LabelVolume
 from Testing.mrml.mrml_scene import oblique_geometry

@@ -19,16 +19,13 @@ from FractureSegmentationLib.editing.suspicion import Suspicion
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.read import read_ct, read_labels
-from FractureSegmentationLib.mrml.contact import contact_of, put_contact
-from FractureSegmentationLib.mrml.correct import merge, split_at_points, split_by_plane
-from FractureSegmentationLib.mrml.frame import world_ras_of
+from FractureSegmentationLib.mrml.correct import merge, places_of, split_at_points, split_by_plane
 from FractureSegmentationLib.mrml.history import SegmentationHistory
-from FractureSegmentationLib.mrml.place import ct_of
+from FractureSegmentationLib.mrml.layer import ct_of
 from FractureSegmentationLib.mrml.plan import create_plan
-from FractureSegmentationLib.mrml.result import is_edited, load_result
+from FractureSegmentationLib.mrml.result import contact_of, is_edited, load_result, put_contact
 from FractureSegmentationLib.mrml.segmentation import apply_edit, fragments_of, set_review
-from FractureSegmentationLib.mrml.suspicion import places_of
-from FractureSegmentationLib.mrml.volume import volume_of
+from FractureSegmentationLib.mrml.volume import volume_of, world_ras_of
 from FractureSegmentationLib.planning.pose import shift_by
 from FractureSegmentationLib.types import LabelArray
 from FractureSegmentationLib.volume import Volume

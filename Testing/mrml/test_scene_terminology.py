@@ -15,15 +15,16 @@ from FractureSegmentationLib.anatomy.naming import (
     TERMINOLOGY_CONTEXT,
     terminology_tag,
 )
-from FractureSegmentationLib.errors import EnvironmentProblemError
-from FractureSegmentationLib.mrml.terminology import load_terminologies, write_terminologies
+from FractureSegmentationLib.mrml.terminology import REGIONS_FILE, TYPES_FILE, write_terminologies
 
 
 @pytest.fixture
 def logic(started: Any, tmp_path: Path) -> Any:
     write_terminologies(tmp_path)
-    load_terminologies(started.modules["terminologies"], tmp_path)
-    return started.modules["terminologies"]
+    logic = started.modules["terminologies"]
+    assert logic.LoadTerminologyFromFile(str(tmp_path / TYPES_FILE)) == TERMINOLOGY_CONTEXT
+    assert logic.LoadRegionContextFromFile(str(tmp_path / REGIONS_FILE)) == REGION_CONTEXT
+    return logic
 
 
 def types_of(logic: Any) -> dict[tuple[str, str], set[str]]:
@@ -125,10 +126,3 @@ def test_the_files_that_ship_are_those_of_the_catalogue(repository: Path, tmp_pa
     assert {file.name for file in shipped} == {file.name for file in tmp_path.iterdir()}
     for file in shipped:
         assert file.read_text(encoding="utf-8") == (tmp_path / file.name).read_text("utf-8")
-
-
-def test_an_absent_file_is_told_with_a_remedy(started: Any, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblemError, match="terminology") as caught:
-        load_terminologies(started.modules["terminologies"], tmp_path)
-
-    assert caught.value.remedy

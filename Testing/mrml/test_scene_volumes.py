@@ -13,17 +13,17 @@ import vtk
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.sitk import volume_from_sitk
-from FractureSegmentationLib.mrml.frame import (
+from FractureSegmentationLib.mrml.volume import (
     ct_direction_of,
     ct_lps_of,
     ct_normal_of,
-    world_ras_of,
-)
-from FractureSegmentationLib.mrml.grid import geometry_of, matrix_of, start_on
-from FractureSegmentationLib.mrml.volume import (
     fill_volume,
+    geometry_of,
+    matrix_of,
     parent_transform,
+    start_on,
     volume_of,
+    world_ras_of,
     write_ct,
 )
 from FractureSegmentationLib.volume import Volume

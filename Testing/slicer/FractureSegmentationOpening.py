@@ -29,7 +29,7 @@ def panel() -> Any:
 def register_as_at_start_up() -> None:
     """What the module does once Slicer has started; a test may run before that."""
     if MODULE not in getattr(slicer.modules, "sampleDataSources", {}):
-        from FractureSegmentationPanel.startup import register
+        from FractureSegmentationPanel.setup.startup import register
 
         register(Path(slicer.util.modulePath(MODULE)).parent / "Resources")
 

@@ -33,7 +33,7 @@ class Heard:
         self.outcomes: list[Any] = []
 
     def handlers(self) -> Any:
-        from FractureSegmentationPanel.job import JobHandlers
+        from FractureSegmentationPanel.run.job import JobHandlers
 
         return JobHandlers(
             progress=lambda stage, fraction, _left: self.progress.append((stage, fraction)),
@@ -60,8 +60,8 @@ class FractureSegmentationRun(unittest.TestCase):
         self.logic = slicer.util.getModuleLogic("FractureSegmentation")
 
     def start(self, steps: str) -> tuple[Any, Heard]:
-        from FractureSegmentationPanel.job import Job
-        from FractureSegmentationPanel.job_command import python_executable
+        from FractureSegmentationPanel.run.command import python_executable
+        from FractureSegmentationPanel.run.job import Job
 
         job, heard = Job(), Heard()
         job.start([python_executable(), "-u", str(CHILD), steps], heard.handlers())
@@ -124,8 +124,8 @@ class FractureSegmentationRun(unittest.TestCase):
 
     def test_the_command_line_starts_in_pythonslicer(self) -> None:
         """With the command and the environment of a run; what it says does not matter."""
-        from FractureSegmentationPanel.job import Job
-        from FractureSegmentationPanel.job_command import RunSettings, segment_command
+        from FractureSegmentationPanel.run.command import RunSettings, segment_command
+        from FractureSegmentationPanel.run.job import Job
 
         with tempfile.TemporaryDirectory() as folder:
             absent = Path(folder) / "absent.nrrd"

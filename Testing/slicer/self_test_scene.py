@@ -43,7 +43,7 @@ def made_up_labels() -> Any:
 def made_up_segmentation(volume: Any) -> Any:
     """A vtkMRMLSegmentationNode with the three blocks as fragments, shown as a result is."""
     from FractureSegmentationLib.editing.fragments import Fragments
-    from FractureSegmentationLib.mrml.place import tie_to_ct
+    from FractureSegmentationLib.mrml.layer import tie_to_ct
     from FractureSegmentationLib.mrml.segmentation import show_fragments
     from FractureSegmentationLib.mrml.volume import volume_of
     from FractureSegmentationLib.volume import LabelVolume

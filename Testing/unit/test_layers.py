@@ -16,6 +16,7 @@ import pytest
 
 LIBRARY = "FractureSegmentationLib"
 TRAINING = "fracseg_training"
+PANEL = "FractureSegmentationPanel"
 
 # Lowest first. A module imports from its own layer and from those below it.
 LAYERS: tuple[frozenset[str], ...] = (
@@ -31,6 +32,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"batch"}),
     frozenset({"cli"}),
 )
+# The packages of the 3D Slicer panel, lowest first.
+PANEL_LAYERS = ("run", "setup", "logic", "sections")
 LAYER_OF = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 
 # Package: the parts of the library that may import it. Every other third-party package is free.
@@ -143,6 +146,17 @@ def upward_arrows(arrows: Iterable[Import]) -> list[str]:
     ]
 
 
+def upward_panel_arrows(arrows: Iterable[Import]) -> list[str]:
+    """Imports within the panel from a package above; a module outside the packages is an error."""
+    return [
+        f"{a.source} imports {a.target}"
+        for a in arrows
+        if part_of(a.source)
+        and a.target.startswith(f"{PANEL}.")
+        and PANEL_LAYERS.index(part_of(a.target)) > PANEL_LAYERS.index(part_of(a.source))
+    ]
+
+
 def circle(arrows: Iterable[Import]) -> list[str]:
     """One circle of modules, or nothing; a package imported by its own module is no circle."""
     graph: dict[str, set[str]] = {}
@@ -193,6 +207,14 @@ def test_nothing_in_the_library_imports_from_a_higher_layer(arrows: list[Import]
 
 
 def test_no_module_imports_itself_in_a_circle(arrows: list[Import]) -> None:
+    assert circle(arrows) == []
+
+
+def test_the_packages_of_the_panel_import_downwards_only(repository: Path) -> None:
+    arrows = all_imports(repository / "FractureSegmentation", PANEL)
+
+    assert arrows
+    assert upward_panel_arrows(arrows) == []
     assert circle(arrows) == []
 
 
@@ -251,6 +273,13 @@ def test_an_arrow_downward_is_allowed(tmp_path: Path) -> None:
     arrows = tree_of(tmp_path, pipeline=f"from {LIBRARY}.io import sitk\n", io__sitk="")
 
     assert upward_arrows(arrows) == []
+
+
+def test_an_arrow_upward_in_the_panel_is_found() -> None:
+    upward = Import(f"{PANEL}.run.job", f"{PANEL}.logic.segment", is_for_types_only=False)
+    downward = Import(f"{PANEL}.logic.segment", f"{PANEL}.run.job", is_for_types_only=False)
+
+    assert upward_panel_arrows([upward, downward]) == [f"{upward.source} imports {upward.target}"]
 
 
 def test_a_circle_of_three_is_found(tmp_path: Path) -> None:

@@ -389,6 +389,7 @@ def test_the_result_folder_holds_everything_that_is_promised(
     assert bone["fragments"][0]["neighbours"][0]["label"] == 52
     assert {"read", "bones", "fragments", "meshes", "preview"} <= report["seconds"].keys()
     assert report["weights"][0]["sha256"] == "0" * 64
+    assert {"folds", "trained_on", "validated_on"} <= report["weights"][0].keys()
     assert "ct.nii.gz" not in (out / "report.json").read_text(encoding="utf-8")
     assert str(tmp_path) not in (out / "report.json").read_text(encoding="utf-8")
 

@@ -18,10 +18,10 @@ from fracseg_training.fragments.score import (
     predicted_map,
     window_plan,
 )
-from fracseg_training.training.export import has_seen
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.networks.model_spec import SPEC_FILE, read_spec
+from FractureSegmentationLib.networks.patients import has_seen
 from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def real_maps(
 
     Args:
         patients: folders, see `real_cases`; named for the patient.
-        change: what is done to the given masks.
+        change: what is done to the ground-truth masks.
         device: see `Predictor`.
         folder: see `fold_model`.
     """
@@ -117,8 +117,8 @@ def real_results(
     """Score maps under every way of recovery; results per name of the recovery."""
     return {
         name: [
-            judge(case, changed_mask(case.fragments > 0, change), found, recovery)
-            for case, found in maps
+            judge(case, changed_mask(case.fragments > 0, change), predicted, recovery)
+            for case, predicted in maps
         ]
         for name, recovery in recoveries.items()
     }

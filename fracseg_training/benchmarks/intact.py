@@ -53,6 +53,6 @@ def intact_bones_kept(
     predictor = Predictor(network, window_plan(), device=device)
     for number, case in enumerate(islice(intact_cases(label_map, names, seed), count)):
         bone = case.fragments > 0
-        found = predicted_map(case, bone, predictor)
-        pieces = int(bicm.decode(found, bone, RecoveryConfig()).labels.max())
+        predicted = predicted_map(case, bone, predictor)
+        pieces = int(bicm.decode(predicted, bone, RecoveryConfig()).labels.max())
         yield number, case.info.bone, pieces

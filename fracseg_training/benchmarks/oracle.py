@@ -151,7 +151,7 @@ def oracle_rows(data: Path) -> Iterator[OracleRow]:
             for has_holes, classes in ((False, perfect), (True, punched)):
                 for mode in ("hierarchical", "paper"):
                     begin = time.process_time()
-                    found = recover_classes(bone, classes, RecoveryConfig(mode=mode))
+                    recovered = recover_classes(bone, classes, RecoveryConfig(mode=mode))
                     seconds = time.process_time() - begin
                     yield OracleRow(
                         bone=bone.name,
@@ -159,7 +159,7 @@ def oracle_rows(data: Path) -> Iterator[OracleRow]:
                         has_holes=has_holes,
                         mode=mode,
                         score=score_bone(
-                            found.labels, bone.fragments, bone.spacing_mm, with_distances=False
+                            recovered.labels, bone.fragments, bone.spacing_mm, with_distances=False
                         ),
                         seconds=seconds,
                     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def whole_pelvis_scores(
     label_map: Path, names: Path, count: int, seed: int, device: str = "auto"
 ) -> Iterator[tuple[int, float, float]]:
-    """Segment seeded fracture CTs with the default weights, bones found by the cascade.
+    """Segment seeded fracture CTs with the default weights, bones detected by the cascade.
 
     Args:
         label_map: label image of a whole body that no weights were trained on.
@@ -38,7 +38,7 @@ def whole_pelvis_scores(
 
     Yields:
         Number, mean Dice of the bones, and mean over the broken bones of the mean IoU of their
-        fragments of at least 500 mm³. A bone that is not found scores 0.
+        fragments of at least 500 mm³. A bone that is not detected scores 0.
     """
     body = read_label_map(label_map, names)
     for number in range(count):
@@ -48,29 +48,29 @@ def whole_pelvis_scores(
         geometry = Geometry(shape=(k, j, i), spacing_mm=made.spacing_mm)
         ct = Volume(voxels=made.hu, geometry=geometry)
         try:
-            found = segment_ct(ct, SegmentSettings(device=device))
+            predicted = segment_ct(ct, SegmentSettings(device=device))
         except NoBoneError:
             yield number, 0.0, 0.0
             continue
         truth = LabelVolume(voxels=made.fragments, geometry=geometry)
         yield (
             number,
-            mean_bone_dice(found.bones.voxels, made.bones),
-            broken_bone_iou(found.fragments, truth),
+            mean_bone_dice(predicted.bones.voxels, made.bones),
+            broken_bone_iou(predicted.fragments, truth),
         )
 
 
-def mean_bone_dice(found: LabelArray, truth: LabelArray) -> float:
+def mean_bone_dice(predicted: LabelArray, truth: LabelArray) -> float:
     """Mean over the true bones of the Dice of their masks."""
     scores = []
     for value in np.unique(truth[truth > 0]):
-        there, here = truth == value, found == value
+        there, here = truth == value, predicted == value
         scores.append(2.0 * np.count_nonzero(there & here) / (there.sum() + here.sum()))
     return float(np.mean(scores))
 
 
-def broken_bone_iou(found: LabelVolume, truth: LabelVolume) -> float:
+def broken_bone_iou(predicted: LabelVolume, truth: LabelVolume) -> float:
     """Mean over the broken bones of the headline IoU of their fragments."""
-    scores = score_case(found, truth, FRACSEG, FRACSEG, with_distances=False)
+    scores = score_case(predicted, truth, FRACSEG, FRACSEG, with_distances=False)
     broken = [score for _, score in scores.bones if len(score.fragments) > 1]
     return float(np.mean([score.headline.iou for score in broken])) if broken else float("nan")

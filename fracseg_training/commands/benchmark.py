@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 if TYPE_CHECKING:
-    from fracseg_training.benchmarks.click_maps import MapKind
+    from fracseg_training.benchmarks.clicks.evidence import MapKind
 
 _PATIENT = click.Path(exists=True, file_okay=False, path_type=Path)
 SPEED_PARTS = ("recovery", "encoding", "growth", "predictor", "padding", "avx2")
@@ -35,7 +35,7 @@ def oracle(data_dir: Path) -> None:
     type=click.Choice(["exact", "eroded", "dilated"]),
     default="exact",
     show_default=True,
-    help="What is done to the given masks, by one voxel.",
+    help="What is done to the ground-truth masks, by one voxel.",
 )
 @click.option(
     "--model",
@@ -124,8 +124,8 @@ def auto(label_map: Path, names: Path, count: int, seed: int, device: str) -> No
 @click.option("--seed", default=0, show_default=True, type=int)
 @click.option("--device", default="auto", show_default=True)
 def clicks(patients: tuple[Path, ...], kind: MapKind, seed: int, device: str) -> None:
-    """Play merge and split clicks on simulated errors in the bones of real PATIENTS."""
-    from fracseg_training.benchmarks.click_table import click_lines
+    """Simulate merge and split clicks on errors in the bones of real PATIENTS."""
+    from fracseg_training.benchmarks.clicks.table import click_lines
 
     for line in click_lines(patients, kind, seed=seed, device=device):
         click.echo(line)
@@ -144,8 +144,8 @@ def speed(
 
     With one thread, processor time is measured, in which other programs do not count.
     """
-    from fracseg_training.benchmarks.speed import speed_rows
-    from fracseg_training.benchmarks.speed_rows import SpeedSettings
+    from fracseg_training.benchmarks.speed.measure import SpeedSettings
+    from fracseg_training.benchmarks.speed.table import speed_rows
 
     settings = SpeedSettings(
         data=data_dir, threads=threads, repeats=repeats, uses_network_maps=network_maps

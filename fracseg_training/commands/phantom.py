@@ -1,4 +1,4 @@
-"""`fracseg phantom`: a made-up fracture CT, of no patient, with its truth."""
+"""`fracseg phantom`: a synthetic fracture CT, of no patient, with its truth."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def phantom(
     intact: bool,
     spacing: tuple[float, float, float],
 ) -> None:
-    """Write ct.nii.gz, bones.nii.gz and fragments.nii.gz of a made-up fracture CT into OUT.
+    """Write ct.nii.gz, bones.nii.gz and fragments.nii.gz of a synthetic fracture CT into OUT.
 
     The same seed gives the same CT. Bones and fragments are numbered as in the documentation.
     """
     import numpy as np
 
     from fracseg_training.phantoms import fractured, pelvis
-    from fracseg_training.simulate.truth_files import write_truth
+    from fracseg_training.simulate.truth_case import write_truth
 
     if broken and (intact or kind == "femur"):
         raise click.UsageError("--break goes with a broken pelvis only.")

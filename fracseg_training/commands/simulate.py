@@ -36,7 +36,7 @@ def simulate(
     be in one piece. One CT is written as ct.nii.gz, bones.nii.gz and fragments.nii.gz, several into
     subfolders 000, 001, ...
     """
-    from fracseg_training.simulate.truth_files import simulated_cases, write_truth
+    from fracseg_training.simulate.truth_case import simulated_cases, write_truth
     from FractureSegmentationLib.anatomy.catalogue import bone_named
     from FractureSegmentationLib.io.read import check_same_grid, read_ct, read_labels
 

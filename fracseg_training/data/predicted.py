@@ -15,12 +15,14 @@ import numpy as np
 
 from fracseg_training.bones.sources import read_bare_bones, read_bare_fragments
 from fracseg_training.data.cases import SUFFIX, CaseInfo, make_case, save_case
+from fracseg_training.data.done import is_done, mark_done, unmark
 from fracseg_training.data.prepare import WORKING_SPACING_MM, numbered_from_one
 from fracseg_training.data.sources import anatomy_of
 from fracseg_training.simulate.truth_case import TruthCase
 from fracseg_training.synthesis.embed import Surroundings, embed_real_bones
 from fracseg_training.synthesis.fracture_ct import FracturedPelvisConfig, fractured_pelvis
 from fracseg_training.synthesis.label_map import read_label_map
+from FractureSegmentationLib.anatomy.catalogue import BONES
 from FractureSegmentationLib.bones.crop import BoneCrop, bone_crops
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import NoBoneError
@@ -33,7 +35,7 @@ from FractureSegmentationLib.volume import LabelVolume, Volume
 from FractureSegmentationLib.voxels.resample import nearest_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from fracseg_training.data.cases import Case
@@ -56,7 +58,7 @@ def add_broken_ct(out: Path, labels: Path, names: Path, number: int, seed: int) 
     """
     anatomy = anatomy_of(labels)
     name = f"found_{anatomy}_{number}"
-    if _is_there(out, name):
+    if is_done(out, name, {"seed": seed}):
         return 0
     rng = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
     pixel_mm = float(rng.uniform(*_PIXEL_MM))
@@ -67,7 +69,8 @@ def add_broken_ct(out: Path, labels: Path, names: Path, number: int, seed: int) 
     body = read_label_map(labels, names)
     made = fractured_pelvis(body.labels, body.names, body.spacing_mm, rng, config)
     info = _info(name, anatomy, "label map", seed)
-    return _save(out, _known(made.hu, made.bones, made.fragments, made.spacing_mm), info)
+    known = _known(made.hu, made.bones, made.fragments, made.spacing_mm)
+    return _save(out, known, info, {"seed": seed})
 
 
 def add_embedded_patient(
@@ -84,7 +87,8 @@ def add_embedded_patient(
         seed: of the body and the scanner.
     """
     name = f"found_real_{folder.name}_{number}"
-    if _is_there(out, name):
+    settings: dict[str, int | str] = {"seed": seed, "body": anatomy_of(labels)}
+    if is_done(out, name, settings):
         return 0
     rng = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
     bare = read_bare_bones(folder / "ct.nii.gz", folder / "bones.nii.gz", WORKING_SPACING_MM[0])
@@ -93,7 +97,8 @@ def add_embedded_patient(
     made = embed_real_bones(bare, read_label_map(labels, names), rng, surroundings=around)
     fragments = np.pad(fragments, around.voxels(bare.spacing_mm))
     info = _info(name, folder.name, "real", seed)
-    return _save(out, _known(made.hu, made.bones, fragments, made.spacing_mm), info)
+    known = _known(made.hu, made.bones, fragments, made.spacing_mm)
+    return _save(out, known, info, settings)
 
 
 def found_cases(known: TruthCase, info: CaseInfo) -> Iterator[Case]:
@@ -152,16 +157,19 @@ def _info(name: str, patient: str, source: str, seed: int) -> CaseInfo:
     )
 
 
-def _is_there(out: Path, name: str) -> bool:
-    return any(out.glob(f"{name}_*{SUFFIX}"))
+def _save(out: Path, known: TruthCase, info: CaseInfo, settings: Mapping[str, int | str]) -> int:
+    """Save the cases of a CT once all are made; none where the networks find no bone.
 
-
-def _save(out: Path, known: TruthCase, info: CaseInfo) -> int:
-    """Save the cases of a CT once all are made; none where the networks find no bone."""
+    Those of another seed, which have the same names, are replaced.
+    """
     try:
         made = list(found_cases(known, info))
     except NoBoneError:
-        return 0
+        made = []
+    unmark(out, info.name)
+    for bone in BONES:
+        (out / f"{info.name}_{bone.slug}{SUFFIX}").unlink(missing_ok=True)
     for case in made:
         save_case(out, case)
+    mark_done(out, info.name, settings, (case.info.name for case in made))
     return len(made)

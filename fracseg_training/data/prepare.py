@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 WORKING_SPACING_MM: Spacing = (1.0, 1.0, 1.0)
 _MARGIN_MM = 6.0
+_KINDS = ("fracture", "intact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,10 +152,8 @@ def simulated_case(
     is_intact = rng.random() < intact_share
     simulate = simulate_intact if is_intact else simulate_fracture
     result = simulate(bone.hu, bone.mask, bone.info.spacing_mm, rng, settings)
-    kind = "intact" if is_intact else "fracture"
-    info = replace(
-        bone.info, name=f"sim_{bone.info.name}_{kind}_{seed}", is_simulated=True, seed=seed
-    )
+    name = _simulated_name(bone, _KINDS[is_intact], seed)
+    info = replace(bone.info, name=name, is_simulated=True, seed=seed)
     return make_case(info, result.hu, result.fragments)
 
 
@@ -162,10 +161,20 @@ def save_missing(folder: Path, bone: WholeBone, seeds: range) -> int:
     """Simulate what a folder lacks of one bone's cases; returns how many were made."""
     made = 0
     for seed in seeds:
-        if not any(folder.glob(f"sim_{bone.info.name}_*_{seed}{SUFFIX}")):
+        if simulated_name(folder, bone, seed) is None:
             save_case(folder, simulated_case(bone, seed))
             made += 1
     return made
+
+
+def simulated_name(folder: Path, bone: WholeBone, seed: int) -> str | None:
+    """Name of the case that a folder holds of a bone and a seed; None where it holds none."""
+    names = (_simulated_name(bone, kind, seed) for kind in _KINDS)
+    return next((name for name in names if (folder / f"{name}{SUFFIX}").is_file()), None)
+
+
+def _simulated_name(bone: WholeBone, kind: str, seed: int) -> str:
+    return f"sim_{bone.info.name}_{kind}_{seed}"
 
 
 def numbered_from_one(labels: LabelArray) -> LabelArray:

@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from fracseg_training.data.cases import SUFFIX, save_case
+from fracseg_training.data.cases import save_case
+from fracseg_training.data.done import is_done, mark_done
 from fracseg_training.data.prepare import (
     WORKING_SPACING_MM,
     bones_of,
     box_around,
     real_cases,
     save_missing,
+    simulated_name,
     whole_bones,
 )
 from FractureSegmentationLib.geometry import Geometry
@@ -63,11 +65,8 @@ def add_label_map_ct(
         seed: of the synthesis and the simulations.
     """
     anatomy = anatomy_of(labels)
-    if _has_all(out, f"{anatomy}_{number}", per_bone, bones=5):
-        return 0
-    return _simulate(
-        out, label_map_bones(labels, names, number, seed), per_bone, seed + 1000 * number
-    )
+    ground = label_map_bones(labels, names, number, seed)
+    return _complete(out, f"{anatomy}_{number}", ground, number, per_bone, seed)
 
 
 def label_map_bones(labels: Path, names: Path, number: int, seed: int) -> Iterator[WholeBone]:
@@ -106,11 +105,12 @@ def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
     from fracseg_training.phantoms.pelvis import pelvis_phantom
 
     name = f"phantom_{number}"
-    if _has_all(out, name, per_bone, bones=5):
-        return 0
-    phantom = pelvis_phantom(np.random.default_rng([seed, number]), (1.0, 1.0, 1.0))
-    ground = _bones(phantom.hu, phantom.bones, phantom.spacing_mm, name, name, "phantom")
-    return _simulate(out, ground, per_bone, seed + 1000 * number)
+
+    def ground() -> Iterator[WholeBone]:
+        phantom = pelvis_phantom(np.random.default_rng([seed, number]), (1.0, 1.0, 1.0))
+        yield from _bones(phantom.hu, phantom.bones, phantom.spacing_mm, name, name, "phantom")
+
+    return _complete(out, name, ground(), number, per_bone, seed)
 
 
 def anatomy_of(labels: Path) -> str:
@@ -140,5 +140,18 @@ def _simulate(out: Path, ground: Iterable[WholeBone], per_bone: int, seed: int) 
     return sum(save_missing(out, bone, range(seed, seed + per_bone)) for bone in ground)
 
 
-def _has_all(out: Path, name: str, per_bone: int, bones: int) -> bool:
-    return len(list(out.glob(f"sim_{name}_*{SUFFIX}"))) >= per_bone * bones
+def _complete(
+    out: Path, name: str, ground: Iterable[WholeBone], number: int, per_bone: int, seed: int
+) -> int:
+    """Fill up the cases of a made CT, whose `ground` is drawn only if it is not complete."""
+    settings = {"seed": seed, "per_bone": per_bone}
+    if is_done(out, name, settings):
+        return 0
+    first = seed + 1000 * number
+    seeds = range(first, first + per_bone)
+    made, cases = 0, []
+    for bone in ground:
+        made += save_missing(out, bone, seeds)
+        cases += [held for one in seeds if (held := simulated_name(out, bone, one))]
+    mark_done(out, name, settings, cases)
+    return made

@@ -60,9 +60,9 @@ class Summary:
         assd_mm: the same for the average symmetric surface distance.
         all_iou: mean over fractured bones of the mean IoU of all their fragments.
         f1: of fragments at IoU 0.5, pooled over the fractured bones.
-        spurious_per_bone: found fragments >= 500 mm³ that match none, per bone, over all bones.
-        merges: found fragments that cover two true ones, all bones.
-        splits: true fragments covered by two found ones, all bones.
+        spurious_per_bone: predicted fragments >= 500 mm³ that match none, per bone, over all bones.
+        merges: predicted fragments that cover two true ones, all bones.
+        splits: true fragments covered by two predicted ones, all bones.
         whole_kept: bones in one piece that stayed so.
         whole: bones in one piece.
     """
@@ -103,7 +103,7 @@ def truth_on_mask(fragments: LabelArray, mask: MaskArray, spacing_mm: Spacing) -
     """The true fragments on another extent: a voxel of the mask takes its nearest fragment.
 
     With a mask given, the result has exactly that mask; the truth is put on the same extent, so
-    that the score tells how the bone was divided and not how far its surface was moved.
+    that the score reports how the bone was divided and not how far its surface was moved.
     """
     nearest = distance_transform_edt(
         fragments == 0, sampling=spacing_mm, return_distances=False, return_indices=True

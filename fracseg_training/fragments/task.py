@@ -13,7 +13,6 @@ from torch import Tensor
 
 from fracseg_training.fragments.patches import PatchSource
 from fracseg_training.fragments.score import judge, predicted_map, window_plan
-from fracseg_training.training.export import patient_digests
 from fracseg_training.training.losses import mean_hard_dice, total_loss
 from fracseg_training.training.run_folder import arrays_checksum, flat_settings
 from FractureSegmentationLib.inference.predictor import Predictor
@@ -21,6 +20,7 @@ from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.networks.model_spec import ModelSpec
+from FractureSegmentationLib.networks.patients import patient_digests
 from FractureSegmentationLib.networks.tpc_net import TPCNet, TPCOutput
 
 if TYPE_CHECKING:

@@ -10,11 +10,9 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from fracseg_training.phantoms.body import MUSCLE_HU, soft_tissue
-from fracseg_training.phantoms.femur import femur_field
-from fracseg_training.phantoms.hip import hip_field
-from fracseg_training.phantoms.sacrum import sacrum_field
+from fracseg_training.phantoms.hip import femur_field, hip_field
+from fracseg_training.phantoms.sacrum import last_vertebra_field, sacrum_field
 from fracseg_training.phantoms.shapes import Field, Lattice
-from fracseg_training.phantoms.spine import last_vertebra_field
 from fracseg_training.phantoms.tissue import BoneOnGrid, BoneQuality, coverage, on_grid
 from fracseg_training.simulate.noise import fractal_noise
 from fracseg_training.simulate.truth_case import TruthCase

@@ -1,4 +1,8 @@
-"""A sacrum: five fused bodies on a curve, alae, canal, four pairs of foramina, spinous crest."""
+"""A sacrum and the last lumbar vertebra.
+
+The sacrum has five fused bodies on a curve, alae, canal, four pairs of foramina and a spinous
+crest. The vertebra is no bone of the catalogue, but a CT without it would look odd.
+"""
 
 from __future__ import annotations
 
@@ -32,30 +36,17 @@ _COCCYX: tuple[Knot, ...] = (
     (0, 75, -4, 6.0, 0.7, 150), (0, 70, -16, 5.5, 0.7, 150), (0, 61, -28, 4.0, 0.7, 150),
 )  # fmt: skip
 _ENDPLATE = ((0.0, 33.0, 97.0), (0.0, -0.55, 0.84))
-
-
-def _frame(level: float) -> tuple[Float64Array, Float64Array]:
-    """Centre and backward normal of the sacrum's curve at a (fractional) level, 0 = S1."""
-    steps = np.arange(len(_LEVELS))
-    y = np.interp(level, steps, [v[0] for v in _LEVELS])
-    z = np.interp(level, steps, [v[1] for v in _LEVELS])
-    dy = np.gradient([v[0] for v in _LEVELS])
-    dz = np.gradient([v[1] for v in _LEVELS])
-    tangent = np.array([0.0, np.interp(level, steps, dy), np.interp(level, steps, dz)])
-    tangent /= np.linalg.norm(tangent)
-    return np.array([0.0, y, z]), np.array([0.0, -tangent[2], tangent[1]])
-
-
-def _row(level: int) -> list[Knot]:
-    """One level of the fused bodies and their lateral masses, from right to left."""
-    y, z, half, middle, side = _LEVELS[level]
-    knots: list[Knot] = []
-    for u in (-1.0, -0.66, -0.33, 0.0, 0.33, 0.66, 1.0):
-        back = (9.0 if level == 0 else 5.0) * u * u
-        radius = middle + (side - middle) * u * u
-        lift = 4.0 * u * u if level == 0 else 0.0
-        knots.append((u * half, y + back, z + lift, radius, 0.6, 160.0 - 60.0 * abs(u)))
-    return knots
+_BODY: tuple[tuple[Knot, ...], ...] = (
+    ((-15, 18, 104, 12.0, 1.0, 180), (0, 14, 105, 13.0, 1.0, 180), (15, 18, 104, 12.0, 1.0, 180)),
+    ((-15, 30, 113, 12.0, 1.0, 180), (0, 30, 114, 13.0, 1.0, 180), (15, 30, 113, 12.0, 1.0, 180)),
+)
+_ARCH: tuple[Knot, ...] = (
+    (19, 44, 114, 6.0, 1.5, 200), (22, 58, 112, 6.0, 1.5, 200), (12, 68, 110, 4.5, 1.5, 200),
+    (0, 74, 107, 4.5, 1.5, 200), (0, 88, 103, 4.5, 1.3, 200),
+)  # fmt: skip
+_TRANSVERSE: tuple[Knot, ...] = (
+    (22, 48, 115, 6.0, 1.5, 180), (38, 52, 118, 4.5, 1.4, 180), (48, 52, 121, 4.0, 1.4, 180),
+)  # fmt: skip
 
 
 def sacrum_sweeps() -> list[Sweep]:
@@ -93,24 +84,6 @@ def sacrum_sweeps() -> list[Sweep]:
     ]
 
 
-def _bridges() -> list[Sweep]:
-    """Per level and side, the bone beside the canal that joins the body to the lamina."""
-    sweeps: list[Sweep] = []
-    for level, (wide, thick) in enumerate(zip(_LAMINA_HALF_WIDTH, _CANAL_DEPTH, strict=True)):
-        centre, back = _frame(float(level))
-        depth = _LEVELS[level][3]
-        near, far = centre + 0.5 * depth * back, centre + (depth + thick) * back
-        radius = (8.0, 7.0, 6.0, 4.5, 3.5)[level]
-        bridge = curve(
-            [
-                (1.25 * wide, float(near[1]), float(near[2]), radius, 0.6, 120.0),
-                (wide, float(far[1]), float(far[2]), 0.8 * radius, 0.9, 160.0),
-            ]
-        )
-        sweeps.extend((bridge, bridge.mirrored()))
-    return sweeps
-
-
 def sacrum_field(*, step_mm: float) -> Field:
     """The sacrum on its own lattice, with its canal, foramina and upper end plate.
 
@@ -142,3 +115,54 @@ def sacrum_field(*, step_mm: float) -> Field:
     centre_only = (np.abs(nodes[..., 0]) - 27.0).astype(np.float32)
     ahead = (nodes[..., 1] - 62.0).astype(np.float32)
     return bone.carved(np.maximum(np.maximum(plane, centre_only), ahead), 2.0)
+
+
+def last_vertebra_field(*, step_mm: float) -> Field:
+    """The fifth lumbar vertebra on its own lattice."""
+    sweeps = [plate(_BODY)]
+    for is_mirrored in (False, True):
+        sweeps.append(curve(_ARCH, is_mirrored=is_mirrored))
+        sweeps.append(curve(_TRANSVERSE, is_mirrored=is_mirrored))
+    return blended(sweeps, around(sweeps, margin_mm=10.0, step_mm=step_mm), blend_mm=5.0)
+
+
+def _frame(level: float) -> tuple[Float64Array, Float64Array]:
+    """Centre and backward normal of the sacrum's curve at a (fractional) level, 0 = S1."""
+    steps = np.arange(len(_LEVELS))
+    y = np.interp(level, steps, [v[0] for v in _LEVELS])
+    z = np.interp(level, steps, [v[1] for v in _LEVELS])
+    dy = np.gradient([v[0] for v in _LEVELS])
+    dz = np.gradient([v[1] for v in _LEVELS])
+    tangent = np.array([0.0, np.interp(level, steps, dy), np.interp(level, steps, dz)])
+    tangent /= np.linalg.norm(tangent)
+    return np.array([0.0, y, z]), np.array([0.0, -tangent[2], tangent[1]])
+
+
+def _row(level: int) -> list[Knot]:
+    """One level of the fused bodies and their lateral masses, from right to left."""
+    y, z, half, middle, side = _LEVELS[level]
+    knots: list[Knot] = []
+    for u in (-1.0, -0.66, -0.33, 0.0, 0.33, 0.66, 1.0):
+        back = (9.0 if level == 0 else 5.0) * u * u
+        radius = middle + (side - middle) * u * u
+        lift = 4.0 * u * u if level == 0 else 0.0
+        knots.append((u * half, y + back, z + lift, radius, 0.6, 160.0 - 60.0 * abs(u)))
+    return knots
+
+
+def _bridges() -> list[Sweep]:
+    """Per level and side, the bone beside the canal that joins the body to the lamina."""
+    sweeps: list[Sweep] = []
+    for level, (wide, thick) in enumerate(zip(_LAMINA_HALF_WIDTH, _CANAL_DEPTH, strict=True)):
+        centre, back = _frame(float(level))
+        depth = _LEVELS[level][3]
+        near, far = centre + 0.5 * depth * back, centre + (depth + thick) * back
+        radius = (8.0, 7.0, 6.0, 4.5, 3.5)[level]
+        bridge = curve(
+            [
+                (1.25 * wide, float(near[1]), float(near[2]), radius, 0.6, 120.0),
+                (wide, float(far[1]), float(far[2]), 0.8 * radius, 0.9, 160.0),
+            ]
+        )
+        sweeps.extend((bridge, bridge.mirrored()))
+    return sweeps

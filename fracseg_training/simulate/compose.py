@@ -1,4 +1,4 @@
-"""Put moved fragments together again: HU by soft coverage, labels by membership."""
+"""Put moved fragments together in one scene: HU by soft coverage, labels by membership."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from scipy.ndimage import (
 
 from fracseg_training.simulate.bone_points import voxels_by_label
 from fracseg_training.simulate.pose import Pose
-from fracseg_training.simulate.scene import Scene, empty_scene
 from FractureSegmentationLib.types import MaskArray, Spacing
 
 Float32Array = npt.NDArray[np.float32]
@@ -25,6 +24,56 @@ IntArray = npt.NDArray[np.int32]
 _SHELL = 2
 _EDGE_SIGMA = 0.5
 _MARGIN = _SHELL + 3
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Scene:
+    """The grid fragments are placed on, one after the other.
+
+    Attributes:
+        hu: (K, J, I) sum of coverage x HU of what is placed.
+        coverage: (K, J, I) sum of the soft coverages.
+        labels: (K, J, I) fragment of each voxel, 0 = none.
+        member: (K, J, I) membership of that fragment, 0 to 1.
+        nearest: (K, J, I) fragment with the highest membership, however low.
+        crushed: (K, J, I) HU that bone driven into bone adds.
+        origin: (3,) index of the source grid's voxel (0, 0, 0) in this grid.
+    """
+
+    hu: Float32Array
+    coverage: Float32Array
+    labels: IntArray
+    member: Float32Array
+    nearest: IntArray
+    crushed: Float32Array
+    origin: npt.NDArray[np.int64]
+
+    def finished_hu(self, background: Float32Array, max_crushed_hu: float) -> Float32Array:
+        """(K, J, I) HU of what is placed, before a background, crushed bone brightened."""
+        hu: Float32Array = background.copy()
+        placed = self.coverage > 0.0
+        coverage = self.coverage[placed]
+        seen = np.minimum(coverage, 1.0)
+        hu[placed] = background[placed] * (1.0 - seen) + self.hu[placed] / np.maximum(coverage, 1.0)
+        if self.crushed.any():
+            extra = gaussian_filter(self.crushed, 0.7, truncate=3.0)
+            where = extra > 1.0
+            bright = np.minimum(hu[where] + extra[where], max_crushed_hu)
+            hu[where] = np.maximum(hu[where], bright)
+        return hu
+
+
+def empty_scene(shape: tuple[int, int, int], origin: npt.NDArray[np.int64]) -> Scene:
+    """A grid with nothing on it."""
+    return Scene(
+        hu=np.zeros(shape, np.float32),
+        coverage=np.zeros(shape, np.float32),
+        labels=np.zeros(shape, np.int32),
+        member=np.zeros(shape, np.float32),
+        nearest=np.zeros(shape, np.int32),
+        crushed=np.zeros(shape, np.float32),
+        origin=origin,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,6 +137,24 @@ def assemble(source: Source, moved: dict[int, Pose], densify: float) -> Scene:
     return scene
 
 
+def close_narrow_gaps(scene: Scene) -> IntArray:
+    """(K, J, I) labels with gaps of about one voxel between two fragments given to the nearer."""
+    labels = scene.labels.copy()
+    gap = np.argwhere((labels == 0) & (scene.member > 0.02))
+    inner = ((gap > 0) & (gap < np.asarray(labels.shape) - 1)).all(axis=1)
+    gap = gap[inner]
+    largest = np.zeros(len(gap), np.int32)
+    smallest = np.full(len(gap), np.iinfo(np.int32).max, np.int32)
+    for shift in np.ndindex(3, 3, 3):
+        other = scene.labels[tuple((gap + np.array(shift) - 1).T)]
+        largest = np.maximum(largest, other)
+        smallest = np.where(other > 0, np.minimum(smallest, other), smallest)
+    between = (largest > 0) & (smallest < largest)
+    chosen = tuple(gap[between].T)
+    labels[chosen] = scene.nearest[chosen]
+    return labels
+
+
 def _place_unmoved(scene: Scene, source: Source, labels: list[int]) -> None:
     """Place fragments that stay where they were; their fracture faces get a soft edge."""
     box = tuple(
@@ -139,24 +206,6 @@ def _place_moved(scene: Scene, source: Source, label: int, pose: Pose, densify: 
     scene.member[near] = member[closer]
     scene.coverage[place] += covered
     scene.hu[place] += covered * hu
-
-
-def close_narrow_gaps(scene: Scene) -> IntArray:
-    """(K, J, I) labels with gaps of about one voxel between two fragments given to the nearer."""
-    labels = scene.labels.copy()
-    gap = np.argwhere((labels == 0) & (scene.member > 0.02))
-    inner = ((gap > 0) & (gap < np.asarray(labels.shape) - 1)).all(axis=1)
-    gap = gap[inner]
-    largest = np.zeros(len(gap), np.int32)
-    smallest = np.full(len(gap), np.iinfo(np.int32).max, np.int32)
-    for shift in np.ndindex(3, 3, 3):
-        other = scene.labels[tuple((gap + np.array(shift) - 1).T)]
-        largest = np.maximum(largest, other)
-        smallest = np.where(other > 0, np.minimum(smallest, other), smallest)
-    between = (largest > 0) & (smallest < largest)
-    chosen = tuple(gap[between].T)
-    labels[chosen] = scene.nearest[chosen]
-    return labels
 
 
 def _target_voxels(

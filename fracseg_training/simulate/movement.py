@@ -9,10 +9,10 @@ import numpy as np
 from fracseg_training.simulate.bone_points import voxels_by_label
 from fracseg_training.simulate.config import Mode, PoseConfig
 from fracseg_training.simulate.contacts import Contact, contact_tree
-from fracseg_training.simulate.occupancy import Occupancy
 from fracseg_training.simulate.pose import (
     IDENTITY,
     FloatPoints,
+    Occupancy,
     Pose,
     draw_mode,
     draw_pose,

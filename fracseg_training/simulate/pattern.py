@@ -1,4 +1,7 @@
-"""Divide one bone into fragments: cuts planned on the coarse cells, carried out on the voxels."""
+"""Divide one bone into fragments: cuts planned on coarse cells, applied to the voxels.
+
+Pieces that are too small join the neighbour they touch most.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,30 @@ from dataclasses import dataclass, field
 import cc3d
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import binary_dilation, distance_transform_edt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from fracseg_training.simulate.bone_points import BonePoints
 from fracseg_training.simulate.config import PatternConfig
 from fracseg_training.simulate.contacts import Contact, find_contacts
-from fracseg_training.simulate.joining import join_small_pieces
 from fracseg_training.simulate.noise import NoiseField, fractal_noise
-from fracseg_training.simulate.sites import draw_site, draw_surface, draw_wedge
-from fracseg_training.simulate.surfaces import CellSplit, Float32Array, Surface, true_distance
+from fracseg_training.simulate.surfaces import (
+    CellSplit,
+    Float32Array,
+    Surface,
+    draw_site,
+    draw_surface,
+    draw_wedge,
+    true_distance,
+)
 
 IntArray = npt.NDArray[np.int32]
 _FAR_MM = 1e3
 _MIN_CUT_MM3 = 150.0
 _CRACK_REACH_MM = 5.0
+_OWN_LABEL = 5
+_FULL = np.ones((3, 3, 3), bool)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -79,6 +91,66 @@ def break_bone(
     pattern.labels = grid[tuple(bone.index.T)]
     pattern.contacts = find_contacts(grid, bone.spacing_mm)
     return pattern
+
+
+def join_small_pieces(
+    labels: npt.NDArray[np.integer], min_voxels: int, *, drops_lone: bool = False
+) -> IntArray:
+    """Relabel connected pieces that are too small, or torn off the rest of their label.
+
+    A piece joins the label it touches most (corners included). Pieces that touch nothing keep their
+    label, if it has a larger piece, or take the nearest label. What is no longer connected to the
+    rest of its label becomes a label of its own if it is five times as large, unless it touches no
+    other bone: then the bone itself came in several parts and nothing was broken there.
+
+    Args:
+        labels: (K, J, I) pieces, 0 outside the bone.
+        min_voxels: smallest piece that may stand alone.
+        drops_lone: remove small pieces that touch nothing instead of keeping them.
+
+    Returns:
+        (K, J, I) labels 1..n without gaps.
+    """
+    result = np.asarray(labels, np.int32).copy()
+    pieces, count = cc3d.connected_components(result, connectivity=26, return_N=True)
+    stats = cc3d.statistics(pieces)
+    sizes = np.asarray(stats["voxel_counts"], np.int64)
+    owner = np.zeros(count + 1, np.int32)
+    owner[pieces.ravel()] = result.ravel()
+    next_label = int(result.max()) + 1
+    largest: dict[int, int] = {}
+    for piece in range(1, count + 1):
+        known = largest.get(int(owner[piece]))
+        if known is None or sizes[piece] > sizes[known]:
+            largest[int(owner[piece])] = piece
+    for piece in np.argsort(sizes[1:], kind="stable") + 1:
+        is_main = largest[int(owner[piece])] == piece
+        if is_main and sizes[piece] >= min_voxels:
+            continue
+        box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in stats["bounding_boxes"][piece])
+        mask = pieces[box] == piece
+        around = result[box][binary_dilation(mask, _FULL) & ~mask]
+        around = around[(around > 0) & (around != owner[piece])]
+        if sizes[piece] < _OWN_LABEL * min_voxels and len(around):
+            result[box][mask] = np.bincount(around).argmax()
+        elif len(around):
+            result[box][mask] = next_label
+            next_label += 1
+        elif drops_lone and sizes[piece] < min(min_voxels, sizes[1:].max()):
+            result[box][mask] = 0
+    return _compact(_absorb_lone(result, min_voxels))
+
+
+def by_volume(labels: npt.NDArray[np.integer]) -> IntArray:
+    """(K, J, I) the same pieces numbered 1..n from the largest to the smallest."""
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    order = np.argsort(-sizes, kind="stable")
+    number = np.zeros(len(sizes), np.int32)
+    number[order] = np.arange(1, len(sizes) + 1, dtype=np.int32)
+    number[sizes == 0] = 0
+    renumbered: IntArray = number[labels]
+    return renumbered
 
 
 def _cut_once(
@@ -231,3 +303,22 @@ def _comminute(
     near_wall = reach[close]
     true = true_distance(lambda p: split.cells(p)[1], bone.points_mm[near_wall], wall[close])
     _record(pattern, near_wall, true, site)
+
+
+def _absorb_lone(labels: IntArray, min_voxels: int) -> IntArray:
+    """Give labels that are too small altogether to the nearest other label."""
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    lone = np.flatnonzero((sizes > 0) & (sizes < min_voxels))
+    if not len(lone) or len(lone) == np.count_nonzero(sizes):
+        return labels
+    is_lone = np.isin(labels, lone)
+    others = np.where(is_lone, 0, labels)
+    nearest = distance_transform_edt(others == 0, return_distances=False, return_indices=True)
+    return np.where(is_lone, others[tuple(nearest)], labels).astype(np.int32)
+
+
+def _compact(labels: IntArray) -> IntArray:
+    occurs = np.bincount(labels.ravel()) > 0
+    occurs[0] = False
+    return np.where(occurs, np.cumsum(occurs), 0).astype(np.int32)[labels]

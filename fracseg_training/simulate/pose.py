@@ -1,4 +1,4 @@
-"""How fragments move: rigid poses by fracture mode, pushed apart until bone fits beside bone."""
+"""Rigid poses of fragments by fracture mode, pushed apart until none enters occupied voxels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from scipy.spatial.transform import Rotation
 
 from fracseg_training.simulate.config import MODES, Mode, PoseConfig
 from fracseg_training.simulate.contacts import Contact
-from fracseg_training.simulate.occupancy import Occupancy
+from FractureSegmentationLib.types import MaskArray, Spacing
 
 FloatPoints = npt.NDArray[np.float64]
 _PUSH_STEPS_MM = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.0, 15.0)
+_REACH_MM = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,6 +140,36 @@ def push_apart(
             return pose.shifted(step * normal)
         best = min(best, (float(overlap), step))
     return pose.shifted(best[1] * normal)
+
+
+class Occupancy:
+    """A grid, wider than the bone by 40 mm on all sides, on which fragments claim their voxels.
+
+    Args:
+        taken: (K, J, I) voxels that nothing may enter, or not before they are released.
+        spacing_mm: voxel size along (k, j, i), in mm.
+    """
+
+    def __init__(self, taken: MaskArray, spacing_mm: Spacing) -> None:
+        self._spacing = np.asarray(spacing_mm)
+        self._margin = np.ceil(_REACH_MM / self._spacing).astype(np.int64)
+        self._taken = np.pad(taken, [(int(m), int(m)) for m in self._margin])
+
+    def release(self, points_mm: npt.NDArray[np.floating]) -> None:
+        """Free the voxels at (N, 3) positions, in mm from the bone grid's voxel (0, 0, 0)."""
+        self._taken[self._at(points_mm)] = False
+
+    def claim(self, points_mm: npt.NDArray[np.floating]) -> None:
+        """Take the voxels at (N, 3) positions."""
+        self._taken[self._at(points_mm)] = True
+
+    def overlap(self, points_mm: npt.NDArray[np.floating]) -> int:
+        """How many of (N, 3) positions fall on taken voxels."""
+        return int(np.count_nonzero(self._taken[self._at(points_mm)]))
+
+    def _at(self, points_mm: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], ...]:
+        index = np.round(points_mm / self._spacing).astype(np.int64) + self._margin
+        return tuple(np.clip(index, 0, np.asarray(self._taken.shape) - 1).T)
 
 
 def _about(

@@ -10,9 +10,8 @@ import numpy.typing as npt
 from scipy.ndimage import find_objects
 
 from fracseg_training.simulate.config import Mode, SimulationConfig
-from fracseg_training.simulate.crops import as_int16
-from fracseg_training.simulate.fracture import simulate_fracture
-from fracseg_training.simulate.joining import by_volume
+from fracseg_training.simulate.fracture import as_int16, simulate_fracture
+from fracseg_training.simulate.pattern import by_volume
 from FractureSegmentationLib.anatomy.catalogue import bone_of_mask_value
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.types import HuArray, LabelArray, Spacing

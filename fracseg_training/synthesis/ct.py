@@ -17,17 +17,17 @@ from fracseg_training.synthesis.scanner import draw_scan, scan_body
 from fracseg_training.synthesis.soft_tissue import draw_tissue_look, paint_soft_tissue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from fracseg_training.synthesis.fields import Float32Array
-    from FractureSegmentationLib.types import LabelArray, Spacing
+    from FractureSegmentationLib.types import Spacing
 
 _IMPLANT_BONES = (2, 3, 4, 4, 5, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SyntheticCt:
-    """A made-up CT with its truth, axes k to Superior, j to Posterior, i to Left.
+    """A synthetic CT with its truth, axes k to Superior, j to Posterior, i to Left.
 
     Attributes:
         hu: (K, J, I) int16 Hounsfield units.
@@ -38,29 +38,6 @@ class SyntheticCt:
     hu: npt.NDArray[np.int16]
     bones: npt.NDArray[np.uint8]
     spacing_mm: Spacing
-
-
-def synthesise_ct(
-    labels: LabelArray,
-    names: Mapping[int, str],
-    spacing_mm: Spacing,
-    rng: np.random.Generator,
-    config: SynthesisConfig | None = None,
-) -> SyntheticCt:
-    """Make a CT of a label map.
-
-    Args:
-        labels: (K, J, I) uint8 structures, axes k to Superior, j to Posterior, i to Left.
-        names: structure of each label value, as TotalSegmentator names them.
-        spacing_mm: voxel size along (k, j, i), in mm.
-        rng: source of every draw.
-        config: how much CTs vary.
-
-    Returns:
-        The CT with its bones.
-    """
-    body = LabelMap(labels=labels, names=names, spacing_mm=spacing_mm)
-    return image_body(body, body.bones(), rng, config or SynthesisConfig())
 
 
 def image_body(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,13 @@ from FractureSegmentationLib.networks.unet3d import UNet3D
 from FractureSegmentationLib.networks.weights import load_model, save_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from torch import Tensor, nn
 
     from FractureSegmentationLib.networks.model_spec import ModelSpec
-
-_DIGITS = 16
 
 
 def write_model(
@@ -82,22 +79,3 @@ def initial_weights(model: Path | None) -> dict[str, Tensor] | None:
         return None
     _, network = load_model(model)
     return dict(network.state_dict())
-
-
-def patient_digests(patients: Iterable[str]) -> list[str]:
-    """How a card names patients: recognisable to who knows the name, not readable to others."""
-    return sorted(_digest(patient) for patient in set(patients))
-
-
-def has_seen(spec: ModelSpec, patient: str) -> bool | None:
-    """Whether a model was trained on a patient, or chosen by one; None where the card is silent."""
-    if patient in spec.folds:
-        return False
-    seen = [
-        digest for key in ("trained_on", "validated_on") for digest in spec.results.get(key, ())
-    ]
-    return _digest(patient) in seen if seen else None
-
-
-def _digest(patient: str) -> str:
-    return hashlib.sha256(patient.encode()).hexdigest()[:_DIGITS]

@@ -175,7 +175,7 @@ class TrainingRun(Generic[_Network]):
             while self.step < last:
                 began = clock()
                 rate = config.learning_rate_at(self.step)
-                row = {f"train/{name}": v for name, v in self._take_step(rate, batches).items()}
+                row = {f"train/{name}": v for name, v in self._training_step(rate, batches).items()}
                 if self.step % validate_every == 0 or self.step == config.steps:
                     row |= self._validate()
                 row |= {"step": self.step, "learning_rate": rate, "seconds": clock() - began}
@@ -214,7 +214,7 @@ class TrainingRun(Generic[_Network]):
                 }
             )
 
-    def _take_step(self, rate: float, batches: Iterator[Batch]) -> dict[str, float]:
+    def _training_step(self, rate: float, batches: Iterator[Batch]) -> dict[str, float]:
         """One optimizer step; what its batches measured, on average."""
         task, config, fabric = self.task, self.task.config, self._fabric
         for group in self._optimizer.param_groups:

@@ -22,10 +22,10 @@ from fracseg_training.commands.benchmark import benchmark
 from fracseg_training.commands.train import train
 from fracseg_training.data.cases import save_case
 from fracseg_training.fragments import config as train_config
-from fracseg_training.training.export import has_seen
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, MissingWeightsError
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.networks.patients import has_seen
 from FractureSegmentationLib.networks.weights import load_model
 from FractureSegmentationLib.volume import LabelVolume
 

@@ -192,10 +192,16 @@ def test_prepare_makes_found_cases_of_a_label_map_once(
 
     first = CliRunner().invoke(prepare, arguments, catch_exceptions=False)
     again = CliRunner().invoke(prepare, arguments, catch_exceptions=False)
+    before = {case.info.name: case.hu.tobytes() for case in load_cases(out)}
+    (out / "done" / "found_body_0.json").unlink()  # as if killed in the middle of the CT
+    sorted(out.glob("*.npz"))[0].unlink()
+    completed = CliRunner().invoke(prepare, arguments, catch_exceptions=False)
 
     cases = load_cases(out)
-    assert first.output == f"{len(cases)} cases made\n"
-    assert again.output == "0 cases made\n"
+    assert first.stdout == f"{len(cases)} cases made\n"
+    assert again.stdout == "0 cases made\n"
+    assert completed.stdout == first.stdout
+    assert {case.info.name: case.hu.tobytes() for case in cases} == before
     assert {case.info.patient for case in cases} == {"body"}
     assert all(case.found is not None and case.info.is_simulated for case in cases)
     # Two to four bones are broken, and with the true bones every fragment lies in its mask.

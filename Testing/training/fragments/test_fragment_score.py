@@ -1,4 +1,4 @@
-"""The benchmark on given masks: what is changed, what is scored, what is averaged."""
+"""The benchmark on ground-truth masks: what is changed, what is scored, what is averaged."""
 
 from __future__ import annotations
 

@@ -11,10 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from fracseg_training.simulate.config import PoseConfig
 from fracseg_training.simulate.contacts import contact_tree, find_contacts
-from fracseg_training.simulate.joining import by_volume, join_small_pieces
 from fracseg_training.simulate.movement import draw_movements
-from fracseg_training.simulate.occupancy import Occupancy
-from fracseg_training.simulate.pose import IDENTITY, Pose, draw_pose, push_apart
+from fracseg_training.simulate.pattern import by_volume, join_small_pieces
+from fracseg_training.simulate.pose import IDENTITY, Occupancy, Pose, draw_pose, push_apart
 
 
 def test_contact_of_two_boxes_has_their_face_as_area_and_their_axis_as_normal() -> None:

@@ -5,15 +5,13 @@ import pytest
 from small_bodies import a_small_body
 
 from fracseg_training.synthesis.config import SynthesisConfig
-from fracseg_training.synthesis.ct import SyntheticCt, synthesise_ct
+from fracseg_training.synthesis.ct import SyntheticCt, image_body
 
 
 def a_ct(seed: int, **settings: object) -> SyntheticCt:
     body = a_small_body()
     config = SynthesisConfig(**settings)  # type: ignore[arg-type]
-    return synthesise_ct(
-        body.labels, body.names, body.spacing_mm, np.random.default_rng(seed), config
-    )
+    return image_body(body, body.bones(), np.random.default_rng(seed), config)
 
 
 def test_the_truth_is_the_label_maps_own() -> None:
@@ -41,7 +39,7 @@ def test_a_label_map_is_left_as_it_was() -> None:
     body = a_small_body()
     before = body.labels.copy()
 
-    synthesise_ct(body.labels, body.names, body.spacing_mm, np.random.default_rng(0))
+    image_body(body, body.bones(), np.random.default_rng(0), SynthesisConfig())
 
     assert np.array_equal(body.labels, before)
 

@@ -12,8 +12,8 @@ from fracseg_training.synthesis.soft_tissue import (
     TissueLook,
     draw_tissue_look,
     paint_soft_tissue,
+    tissue_of,
 )
-from fracseg_training.synthesis.structures import tissue_of
 
 PLAIN = TissueLook(
     muscle_hu=55.0, fat_hu=-100.0, vessel_hu=0.0, bowel_hu=0.0, bladder_hu=0.0, gas_share=0.3

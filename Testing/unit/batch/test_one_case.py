@@ -282,6 +282,12 @@ def test_other_weights_or_another_version_change_the_hash(
     assert sha256(request_for) != before
 
 
+def test_what_a_card_says_of_patients_does_not_change_the_hash(request_for: CaseRequest) -> None:
+    told = (Weights(name="one", sha256="0" * 64, folds=("a",), trained_on=("b",)),)
+
+    assert sha256(request_for, told) == sha256(request_for)
+
+
 @pytest.mark.parametrize("name", ["sub/3.dcm", "1.dcm"])
 def test_one_changed_byte_changes_the_hash_even_with_the_same_size_and_date(
     request_for: CaseRequest, name: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,34 @@ def test_folders_without_a_common_name_are_refused(tmp_path: Path) -> None:
 
     assert isinstance(error, InputError)
     assert "has the name" in error.message
+
+
+@pytest.mark.parametrize("key", ["trained_on", "validated_on"])
+def test_cases_that_the_weights_have_seen_are_warned_of(tmp_path: Path, key: str) -> None:
+    """The weights saw 001 (a case folder) and not 002 (a file); 003 was kept out of training."""
+    digest = hashlib.sha256(b"001").hexdigest()[:16]
+    for name in ("001", "002", "003"):
+        folder = write_result(tmp_path / "results" / name, (101, 20))
+        report = json.loads((folder / "report.json").read_text())
+        report["weights"] = [{"name": "mine", "sha256": "", "folds": ["003"], key: [digest]}]
+        (folder / "report.json").write_text(json.dumps(report))
+    write_labels(tmp_path / "truth" / "001" / "label.mha", (21, 20))
+    write_labels(tmp_path / "truth" / "002.mha", (21, 20))
+    write_labels(tmp_path / "truth" / "003.mha", (21, 20))
+    places = (tmp_path / "results", tmp_path / "truth", *GT)
+    said = "the weights mine were trained or chosen on this patient: its figures are no test"
+
+    text = run(*places, "--csv", tmp_path / "one.csv").stdout
+    anonymous = run(*places, "--anonymous", "--csv", tmp_path / "tables").stdout
+    scored = figures(tmp_path, *places)
+
+    assert f"Warnings\n001: {said}\n" in text
+    assert f"Warnings\ncase-001: {said}\n" in anonymous
+    assert text.count(said) == anonymous.count(said) == 1
+    assert [case["warnings"] for case in scored["cases"]] == [[said], [], []]
+    for table in (tmp_path / "one.csv", tmp_path / "tables" / "cases.csv"):
+        rows = list(csv.DictReader(table.open(newline="")))
+        assert [row["case"] for row in rows if row["warnings"] == said] in (["001"], ["case-001"])
 
 
 @pytest.fixture

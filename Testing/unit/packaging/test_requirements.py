@@ -53,7 +53,7 @@ def test_the_panel_asks_for_the_torch_that_the_library_needs(
     repository: Path, dependencies: list[str]
 ) -> None:
     panel = repository / "FractureSegmentation" / "FractureSegmentationPanel"
-    asked = (panel / "job_packages.py").read_text(encoding="utf-8")
+    asked = (panel / "setup" / "packages.py").read_text(encoding="utf-8")
 
     assert re.findall(r'^TORCH = "([^"]+)"$', asked, re.MULTILINE) == [
         d for d in dependencies if canonical(d) == "torch"

@@ -1,0 +1,1 @@
+"""The sections of the panel: widgets and their signals; they call the logic."""

@@ -1,0 +1,1 @@
+"""What must be there before a run: packages, models, sample data, registration at start."""

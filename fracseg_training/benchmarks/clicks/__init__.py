@@ -1,0 +1,1 @@
+"""A simulated user corrects simulated errors with merge and split clicks."""
