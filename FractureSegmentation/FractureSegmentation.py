@@ -97,9 +97,13 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.logic: FractureSegmentationLogic | None = None
         self.parameterNode: FractureSegmentationParameterNode | None = None
         self._guiTag: Any = None
-        self.isOpen = False
         self._isCleanedUp = False
         self._isResultNew = False
+
+    @property
+    def isOpen(self) -> bool:
+        """Whether the panel is shown, as Slicer says: no own flag survives a reload."""
+        return bool(getattr(self.parent, "isEntered", False))
 
     def setup(self) -> None:
         """Build the panel, the first time that it is opened."""
@@ -122,6 +126,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
+        if self.isOpen:  # a reload calls no enter()
+            self.correct.enter()
 
     def cleanup(self) -> None:
         """The module is unloaded or Slicer quits."""
@@ -130,19 +136,18 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.logic.shutdown()
         self._following.rest()
         self.exit()
+        self.correct.cleanup()
         self.setParameterNode(None)
         self.removeObservers()
         self._isCleanedUp = True
 
     def enter(self) -> None:
         """The panel is shown."""
-        self.isOpen = True
         self.initializeParameterNode()
         self.correct.enter()
 
     def exit(self) -> None:
         """Another module is shown; a run goes on."""
-        self.isOpen = False
         self.correct.leave()
         self.plan.leave()
 

@@ -69,6 +69,10 @@ class CorrectSection:
         self._drawing_keys.remove()
         self.editor.leave()
 
+    def cleanup(self) -> None:
+        """The panel goes away."""
+        self.editor.cleanup()
+
     def forgetNodes(self) -> None:
         """The scene is closing."""
         self._drawing.stop()

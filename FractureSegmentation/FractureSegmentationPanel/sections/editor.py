@@ -11,6 +11,7 @@ PARAMETER_TAG = "FractureSegmentation"
 
 EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Islands", "Smoothing")
 _UNDO_STATES = 20
+_REGISTERED = "effectRegistered(QString)"
 
 
 class EmbeddedEditor:
@@ -73,6 +74,19 @@ class EmbeddedEditor:
             self._widget.setSegmentationNode(None)
             self._widget.setMRMLSegmentEditorNode(None)
 
+    def cleanup(self) -> None:
+        """The panel goes away; the factory of effects, which outlives it, no longer calls."""
+        if self.is_made:
+            factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
+            factory.disconnect(_REGISTERED, self._on_effect_registered)
+            self.forget_nodes()
+            self._widget = None
+
+    def _on_effect_registered(self) -> None:
+        # The widget's own slot takes no argument, and PythonQt trims them for Python alone.
+        if self.is_made:
+            self._widget.updateEffectList()
+
     def _made(self) -> Any:
         widget = slicer.qMRMLSegmentEditorWidget()
         widget.setMaximumNumberOfUndoStates(_UNDO_STATES)
@@ -85,7 +99,7 @@ class EmbeddedEditor:
         widget.setSourceVolumeNodeSelectorVisible(False)
         widget.setSwitchToSegmentationsButtonVisible(False)
         factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
-        factory.connect("effectRegistered(QString)", widget.updateEffectList)
+        factory.connect(_REGISTERED, self._on_effect_registered)
         self._place.addWidget(widget)
         return widget
 

@@ -88,6 +88,7 @@ class HostDemoWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):  # noqa
     def cleanup(self) -> None:
         """The panel goes away."""
         self.events.append("cleanup")
+        self.setParameters(None)
         self.removeObservers()
 
     def enter(self) -> None:
