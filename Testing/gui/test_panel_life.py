@@ -114,3 +114,80 @@ def test_a_panel_outside_the_application_is_not_open(host: Host) -> None:
     panel = FractureSegmentationWidget(slicer.qMRMLWidget())
 
     assert not panel.isOpen
+
+
+def test_entering_again_and_again_makes_one_connection(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No connection of the parameter node wrapper is ever taken off its node."""
+    host.load_module(MODULE_FILE)
+    from FractureSegmentationPanel.logic.parameters import FractureSegmentationParameterNode
+
+    made: list[Any] = []
+    real = FractureSegmentationParameterNode.connectParametersToGui
+
+    def connect(self: Any, mapping: Any) -> int:
+        made.append(mapping)
+        return int(real(self, mapping))
+
+    monkeypatch.setattr(FractureSegmentationParameterNode, "connectParametersToGui", connect)
+    for _ in range(10):
+        panel = host.open_module("FractureSegmentation")
+        host.close_module()
+
+    assert len(made) == 1
+    assert set(made[0]) == {
+        "inputVolume", "bonesSegmentation", "outputSegmentation", "showsSurfaces", "exportsMoved"
+    }  # fmt: skip
+    assert panel.logic.getParameterNode() is panel.logic.getParameterNode()
+
+
+def test_a_closed_scene_is_not_shown_by_widgets_that_are_gone(host: Host, case: PanelCase) -> None:
+    panel = open_panel(host)
+    node = panel.parameterNode.parameterNode
+    add_ct(host, case)
+    host.process_events(0.1)
+    host.close_scene()
+    host.unload_module("FractureSegmentation")
+    host.process_events(0.1)
+
+    node.SetParameter("showsSurfaces", "false")
+    host.close_scene()
+    host.scene.Clear(1)
+
+    assert not host.slot_errors.report()
+
+
+def test_the_settings_of_a_closed_scene_are_the_defaults_again(host: Host) -> None:
+    panel = open_panel(host)
+    panel.ui.exportMovedCheckBox.checked = False
+    assert not panel.parameterNode.exportsMoved
+
+    host.close_scene()
+
+    assert panel.parameterNode.exportsMoved
+    assert panel.ui.exportMovedCheckBox.checked
+    panel.ui.exportMovedCheckBox.checked = False
+    assert not panel.parameterNode.exportsMoved
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_the_ct_of_a_loaded_scene_is_shown(
+    host: Host, case: PanelCase, tmp_path: Path, is_open: bool
+) -> None:
+    import slicer
+
+    panel = open_panel(host)
+    add_ct(host, case, "Pelvis")
+    host.process_events(0.1)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    host.close_scene()
+    if not is_open:
+        host.close_module()
+
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    host.open_module("FractureSegmentation")
+    host.process_events(0.1)
+
+    assert panel.volume().GetName() == "Pelvis"
+    assert panel.ui.inputVolumeSelector.currentNode() is panel.volume()

@@ -209,7 +209,7 @@ def _guarded(slot: Slot, arity: int) -> Slot:
         try:
             if arity > most and _is_cpp_slot(slot):
                 raise ValueError(
-                    f"Called {slot.__name__} with wrong number of arguments: {arity}, it takes {most}"
+                    f"Called {slot.__name__} with {arity} arguments, it takes {most}"
                 )
             slot(*values[:taken])
         except Exception:
