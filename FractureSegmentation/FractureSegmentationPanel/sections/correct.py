@@ -156,7 +156,6 @@ class CorrectSection:
         self.editor.leave()
         self._drawing.start(kind, bounds)
         self._drawing_keys.install()
-        ui.drawingHintLabel.text = hint_of(kind)
         ui.samePieceCheckBox.visible = kind == "points"
         ui.samePieceCheckBox.checked = False
         ui.applyCutButton.visible = kind != "piece"
@@ -166,10 +165,11 @@ class CorrectSection:
         self.onDrawingChanged()
 
     def onDrawingChanged(self) -> None:
-        """A point was drawn."""
+        """A point was drawn, or the mouse does something else now."""
         kind, least = self._drawing.kind, {"points": 2, "plane": 0, "curve": 2}
         if kind is None:
             return
+        self._ui.drawingHintLabel.text = hint_of(kind, self._drawing.state)
         if kind == "piece":
             if self._drawing.points():
                 self.onApplyCut()

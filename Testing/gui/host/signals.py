@@ -208,9 +208,7 @@ def _guarded(slot: Slot, arity: int) -> Slot:
     def call(*values: Any) -> None:
         try:
             if arity > most and _is_cpp_slot(slot):
-                raise ValueError(
-                    f"Called {slot.__name__} with {arity} arguments, it takes {most}"
-                )
+                raise ValueError(f"Called {slot.__name__} with {arity} arguments, it takes {most}")
             slot(*values[:taken])
         except Exception:
             slot_errors.collect(*sys.exc_info())
