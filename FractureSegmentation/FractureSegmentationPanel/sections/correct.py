@@ -80,6 +80,10 @@ class CorrectSection:
         self._drawing_keys.remove()
         self.editor.leave()
 
+    def cleanup(self) -> None:
+        """The panel goes away."""
+        self.editor.cleanup()
+
     def forgetNodes(self) -> None:
         """The scene is closing."""
         self._drawing.stop()
@@ -172,7 +176,6 @@ class CorrectSection:
         self.editor.leave()
         self._drawing.start(kind, bounds)
         self._drawing_keys.install()
-        ui.drawingHintLabel.text = hint_of(kind)
         ui.samePieceCheckBox.visible = kind == "points"
         ui.samePieceCheckBox.checked = False
         ui.applyCutButton.visible = kind != "piece"
@@ -182,10 +185,11 @@ class CorrectSection:
         self.onDrawingChanged()
 
     def onDrawingChanged(self) -> None:
-        """A point was drawn."""
+        """A point was drawn, or the mouse does something else now."""
         kind, least = self._drawing.kind, {"points": 2, "plane": 0, "curve": 2}
         if kind is None:
             return
+        self._ui.drawingHintLabel.text = hint_of(kind, self._drawing.state)
         if kind == "piece":
             if self._drawing.points():
                 self.onApplyCut()

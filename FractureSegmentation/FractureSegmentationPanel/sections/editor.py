@@ -12,6 +12,7 @@ PARAMETER_TAG = "FractureSegmentation"
 EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Islands", "Smoothing")
 UNDO_KEYS, REDO_KEYS = ("Ctrl+Z", "Z"), ("Ctrl+Y", "Y")
 """The Segment Editor has had both forms; the panel answers them in its place."""
+_REGISTERED = "effectRegistered(QString)"
 
 
 class EmbeddedEditor:
@@ -77,6 +78,19 @@ class EmbeddedEditor:
             self._widget.setSegmentationNode(None)
             self._widget.setMRMLSegmentEditorNode(None)
 
+    def cleanup(self) -> None:
+        """The panel goes away; the factory of effects, which outlives it, no longer calls."""
+        if self.is_made:
+            factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
+            factory.disconnect(_REGISTERED, self._on_effect_registered)
+            self.forget_nodes()
+            self._widget = None
+
+    def _on_effect_registered(self) -> None:
+        # The widget's own slot takes no argument, and PythonQt trims them for Python alone.
+        if self.is_made:
+            self._widget.updateEffectList()
+
     def _made(self) -> Any:
         widget = slicer.qMRMLSegmentEditorWidget()
         # The node before the scene, as the header of the widget asks.
@@ -88,7 +102,7 @@ class EmbeddedEditor:
         widget.setSourceVolumeNodeSelectorVisible(False)
         widget.setSwitchToSegmentationsButtonVisible(False)
         factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
-        factory.connect("effectRegistered(QString)", widget.updateEffectList)
+        factory.connect(_REGISTERED, self._on_effect_registered)
         self._place.addWidget(widget)
         return widget
 
