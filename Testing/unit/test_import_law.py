@@ -36,6 +36,8 @@ FLOOR_OF = {part: floor for floor, parts in enumerate(LAYERS) for part in parts}
 # Package: the parts of the library that may import it. Every other third-party package is free.
 DOORS = {
     "torch": frozenset({"networks", "inference"}),
+    "onnx": frozenset({"networks"}),
+    "onnxruntime": frozenset({"inference"}),
     "vtk": frozenset({"mesh", "preview", "mrml"}),
     "vtkmodules": frozenset({"mesh", "preview", "mrml"}),
     "slicer": frozenset({"mrml"}),
