@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,15 +30,19 @@ from FractureSegmentationLib.inference.placement import Placement, Precision, ch
 from FractureSegmentationLib.inference.processor import inference_threads
 from FractureSegmentationLib.networks.model_folder import (
     REMEDY,
+    graph_name,
     read_graph,
     read_weights,
     require_graph,
 )
-from FractureSegmentationLib.networks.model_spec import WEIGHTS_FILE, ModelSpec, read_spec
+from FractureSegmentationLib.networks.model_spec import ModelSpec, read_spec
 from FractureSegmentationLib.types import Shape
 
 _ERRORS_ONLY = 3
 _MEMORY_WORDS = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
+
+
+_Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 class OnnxRuntimeEngine(Engine):
@@ -74,8 +78,8 @@ class OnnxRuntimeEngine(Engine):
     def load(self, folder: Path) -> tuple[ModelSpec, Network]:
         """The model with its graph in a session of ONNX Runtime."""
         spec = read_spec(folder)
-        graph, weights = read_graph(folder, spec), read_weights(folder, spec)
-        _refuse_damaged(spec, weights)
+        graph = read_graph(folder, spec)
+        weights = _tensors(spec, read_weights(folder, spec))
         return spec, OnnxNetwork(_session(spec, graph, weights), spec)
 
 
@@ -165,14 +169,17 @@ def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return shares
 
 
-def _session(spec: ModelSpec, graph: bytes, weights: bytes) -> onnxruntime.InferenceSession:
-    """The graph with its weights, which are both given as the bytes that were checked."""
+def _session(spec: ModelSpec, graph: bytes, weights: _Tensors) -> onnxruntime.InferenceSession:
+    """The graph with its weights; both come from the bytes that were checked, not from a path."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = inference_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY
-    options.add_external_initializers_from_files_in_memory(
-        [WEIGHTS_FILE], [weights], [len(weights)]
+    # What only training uses is not part of the graph, and may not be given to it.
+    used = [name for name in weights if graph_name(name).encode() in graph]
+    options.add_external_initializers(
+        [graph_name(name) for name in used],
+        [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name]) for name in used],
     )
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -184,7 +191,8 @@ def _session(spec: ModelSpec, graph: bytes, weights: bytes) -> onnxruntime.Infer
         raise _unusable(spec) from error
 
 
-def _refuse_damaged(spec: ModelSpec, weights: bytes) -> None:
+def _tensors(spec: ModelSpec, weights: bytes) -> _Tensors:
+    """The tensors as they are stored, by name."""
     try:
         stored = load_safetensors(weights)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -193,6 +201,7 @@ def _refuse_damaged(spec: ModelSpec, weights: bytes) -> None:
         ) from error
     if not all(bool(np.isfinite(values).all()) for values in stored.values()):
         raise DamagedWeightsError("The weights hold values that are not numbers.", REMEDY)
+    return stored
 
 
 def _refuse_precision(precision: str) -> None:

@@ -108,6 +108,11 @@ def read_graph(folder: Path, spec: ModelSpec) -> bytes:
     return content
 
 
+def graph_name(tensor: str) -> str:
+    """The name in the graph of a tensor of the weights file, unlike any other text of the graph."""
+    return f"<{tensor}>"
+
+
 def write_model_folder(folder: Path, spec: ModelSpec, files: Mapping[str, bytes]) -> None:
     """Write a model folder, whole or not at all; one of ours that is there is replaced.
 

@@ -24,7 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from FractureSegmentationLib.networks.model_folder import read_weights, write_model_folder
+from FractureSegmentationLib.networks.model_folder import (
+    graph_name,
+    read_weights,
+    write_model_folder,
+)
 from FractureSegmentationLib.networks.model_spec import GRAPH_FILE, WEIGHTS_FILE, ModelSpec
 from FractureSegmentationLib.networks.tpc_net import TPCNet
 from FractureSegmentationLib.networks.weights import load_model
@@ -171,7 +175,7 @@ def _without_weights(
     casts = []
     for key, value in zip(network.state_dict(), weights, strict=True):
         if value.name in used:
-            casts += _external(graph, value.name, key, stored[key])
+            casts.append(_external(graph, value.name, key, stored[key]))
     graph.ClearField("input")
     graph.input.append(channels)
     nodes = [*casts, *graph.node]
@@ -181,11 +185,10 @@ def _without_weights(
     return model
 
 
-def _external(graph: onnx.GraphProto, name: str, key: str, place: _Stored) -> list[onnx.NodeProto]:
-    """Add a tensor of the weights file to the graph; the cast to float32, where it needs one."""
-    is_half = place.dtype == "F16"
+def _external(graph: onnx.GraphProto, name: str, key: str, place: _Stored) -> onnx.NodeProto:
+    """Add a tensor of the weights file to the graph; returns what makes float32 of it."""
     tensor = onnx.TensorProto(
-        name=f"{key}.stored" if is_half else name,
+        name=graph_name(key),
         data_type=_TYPES[place.dtype],
         dims=place.shape,
         data_location=onnx.TensorProto.EXTERNAL,
@@ -194,9 +197,7 @@ def _external(graph: onnx.GraphProto, name: str, key: str, place: _Stored) -> li
     for entry, value in entries.items():
         tensor.external_data.add(key=entry, value=str(value))
     graph.initializer.append(tensor)
-    if not is_half:
-        return []
-    return [onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)]
+    return onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)
 
 
 def _strip(model: onnx.ModelProto) -> None:
