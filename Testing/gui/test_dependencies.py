@@ -25,7 +25,7 @@ def stage(host: Any, slot_errors: Any, monkeypatch: pytest.MonkeyPatch) -> Slice
 @pytest.fixture
 def requirements(tmp_path: Path) -> Path:
     file = tmp_path / "requirements.txt"
-    file.write_text("# comment\nclick>=8.1\n\nonnxruntime>=1.19\nsafetensors>=0.4.3  # weights\n")
+    file.write_text("# comment\nclick>=8.1\n\nonnxruntime>=1.22\nsafetensors>=0.4.3  # weights\n")
     return file
 
 
@@ -39,7 +39,7 @@ def ensure(stage: Slicer, requirements: Path) -> Callable[[], Any]:
 def test_where_everything_is_there_nothing_is_asked(
     stage: Slicer, ensure: Callable[[], Any]
 ) -> None:
-    stage.installed.update({"onnxruntime": "1.19.0", "safetensors": "0.4.3"})
+    stage.installed.update({"onnxruntime": "1.22.0", "safetensors": "0.4.3"})
 
     assert ensure() is None
     assert stage.questions == []
@@ -64,12 +64,12 @@ def test_after_consent_only_what_is_missing_is_installed(
     assert ensure() is None
 
     (question,) = stage.questions
-    assert "onnxruntime>=1.19 (29 MB)\nsafetensors>=0.4.3 (1 MB)" in question
+    assert "onnxruntime>=1.22 (29 MB)\nsafetensors>=0.4.3 (1 MB)" in question
     assert "At most 30 MB" in question
     assert not {"click", "torch"} & set(re.findall(r"\w+", question))
     (done,) = stage.done
     assert done.startswith("pip ['-c', ")
-    assert "'onnxruntime>=1.19', 'safetensors>=0.4.3']" in done
+    assert "'onnxruntime>=1.22', 'safetensors>=0.4.3']" in done
 
 
 def test_pytorch_is_neither_asked_for_nor_needed(

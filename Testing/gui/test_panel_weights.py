@@ -95,7 +95,7 @@ def test_a_damaged_model_is_told_before_anything_is_installed(
 
 def test_the_library_would_look_at_the_same_places(host: Any) -> None:
     from FractureSegmentationLib.methods.catalogue import METHODS
-    from FractureSegmentationLib.networks import weights as library
+    from FractureSegmentationLib.networks import model_folder as library
     from FractureSegmentationLib.pipeline import models
     from FractureSegmentationPanel.setup import weights
 

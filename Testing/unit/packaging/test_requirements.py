@@ -54,20 +54,11 @@ def dependencies(project: dict[str, Any]) -> list[str]:
 def test_the_requirements_are_the_dependencies_that_slicer_lacks(
     requirements: list[str], dependencies: list[str]
 ) -> None:
-    """Same ranges; ONNX Runtime in the place of torch, which is an offer."""
-    lacking = [d for d in dependencies if canonical(d) not in NEVER_REPLACED | {"torch", ENGINE}]
+    """Same ranges; PyTorch, the other engine, is an offer."""
+    lacking = [d for d in dependencies if canonical(d) not in NEVER_REPLACED]
 
-    assert sorted(r for r in requirements if canonical(r) != ENGINE) == sorted(lacking)
+    assert sorted(requirements) == sorted(lacking)
     assert ENGINE in map(canonical, requirements)
-
-
-def test_the_engine_has_the_range_of_the_library(
-    requirements: list[str], project: dict[str, Any]
-) -> None:
-    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
-    declared = {line for line in [*project["dependencies"], *extras] if canonical(line) == ENGINE}
-
-    assert {line for line in requirements if canonical(line) == ENGINE} == declared
 
 
 def test_the_sizes_that_are_told_cover_every_package_and_are_small(
@@ -77,8 +68,8 @@ def test_the_sizes_that_are_told_cover_every_package_and_are_small(
     assert sum(DOWNLOAD_MB.values()) < MOST_MB
 
 
-def test_the_panel_offers_the_torch_that_the_library_needs(dependencies: list[str]) -> None:
-    assert [d for d in dependencies if canonical(d) == "torch"] == [TORCH]
+def test_the_panel_offers_the_torch_that_the_library_needs(project: dict[str, Any]) -> None:
+    assert project["optional-dependencies"]["torch"] == [TORCH]
 
 
 def test_ranges_are_open_at_the_top(requirements: list[str]) -> None:
