@@ -6,8 +6,10 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from Testing.gui.panel_case import make_case
@@ -272,3 +274,34 @@ def test_a_graphics_card_without_pytorch_is_explained_before_anything_is_install
     assert "install PyTorch under Advanced" in message(panel)
     assert not asked
     assert stage.done == []
+
+
+def test_a_whole_run_by_the_command_line_needs_no_pytorch(
+    host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import slicer
+
+    from FractureSegmentationLib.mrml.nodes import REPORT, object_of
+
+    pytest.importorskip("onnxruntime")
+    broken = tmp_path / "path" / "torch"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('absent')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(broken.parent))
+    case = make_case()
+    panel = open_panel(host)
+    volume = add_ct(host, case)
+    bones = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
+    bones.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segment_id = bones.GetSegmentation().AddEmptySegment("", "left hip")
+    hip = (case.labels.voxels > 50).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(hip, bones, segment_id, volume)
+    panel.parameterNode.bonesSegmentation = bones
+    host.process_events(0.1)
+
+    click(host, panel.ui.segmentButton)
+    run_to_end(host, panel, seconds=200.0)
+
+    assert message(panel).startswith("Done"), panel.ui.logTextEdit.plainText
+    report = object_of(panel.segmentation(), REPORT)
+    assert report["engine"]["name"] == "onnxruntime"
