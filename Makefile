@@ -42,7 +42,7 @@ $(BIN)/python:
 	    exit 1; }
 
 $(VENV)/installed: $(INSTALLED_FROM) | $(BIN)/python
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[torch]'
 	@touch $@
 
 $(VENV)/installed-dev: $(INSTALLED_FROM) | $(BIN)/python

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import FRACSEG, Numbering
+from FractureSegmentationLib.inference.engine import EngineChoice
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.methods.catalogue import method_named
 from FractureSegmentationLib.volume import LabelVolume
@@ -35,6 +36,7 @@ class SegmentSettings:
         method: name of the fragment segmentation method.
         model: folder of the fragment model; None takes the shipped one.
         bones_model: folder that holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
+        engine: what runs the networks; auto takes PyTorch where it is, else ONNX Runtime.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: of the networks; auto takes the fastest that is safe on the device.
         numbering: how fragments become label values.
@@ -50,6 +52,7 @@ class SegmentSettings:
     method: str = "fracsegmentator"
     model: Path | None = None
     bones_model: Path | None = None
+    engine: EngineChoice = "auto"
     device: str = "auto"
     precision: PrecisionChoice = "auto"
     numbering: Numbering = FRACSEG

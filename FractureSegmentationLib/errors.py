@@ -80,12 +80,20 @@ def memory_problem() -> EnvironmentProblemError:
     )
 
 
+_OPTIONAL_PACKAGES = {"torch", "onnx", "onnxscript"}
+
+
 def as_problem(error: BaseException) -> FracSegError:
     """What is reported to the user of any failure; of a bug, neither a path nor a patient."""
     if isinstance(error, FracSegError):
         return error
     if isinstance(error, MemoryError):
         return memory_problem()
+    if isinstance(error, ModuleNotFoundError) and error.name in _OPTIONAL_PACKAGES:
+        return EnvironmentProblemError(
+            f"The package {error.name}, which this needs, is not installed.",
+            f"Install it with: pip install {error.name}.",
+        )
     return FracSegError(unexpected_message(error), DEBUG_REMEDY)
 
 

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, failed
 from FractureSegmentationLib.batch.worker import cancel_on_worker, run_on_worker
+from FractureSegmentationLib.inference.engine import EngineChoice, choose_engine
 from FractureSegmentationLib.io.folder import REPORT_NAME
 from FractureSegmentationLib.io.temporary import clear_leftovers
 
@@ -63,7 +64,8 @@ class ClusterConfig:
         scheduler: address of a running Dask scheduler, or the path of its scheduler file; None
             starts workers on this machine.
         workers: how many to start on this machine; None takes one per GPU or per group of cores.
-        device: what the workers of this machine are to run on: auto, cpu, cuda, ...
+        engine: what the workers of this machine run the networks with.
+        device: what they are to run on: auto, cpu, cuda, ...
         retries: how often a case is tried again after its worker was lost or memory ran out.
 
     Raises:
@@ -72,6 +74,7 @@ class ClusterConfig:
 
     scheduler: str | None = None
     workers: int | None = None
+    engine: EngineChoice = "auto"
     device: str = "auto"
     retries: int = 2
 
@@ -113,7 +116,7 @@ def run_on_cluster(
             run_log,
             workers,
             retries=config.retries,
-            precision=_settled_precision(config.device) if workers else "auto",
+            precision=_settled_precision(config) if workers else "auto",
         )
         scheduler.finish_all(token)
 
@@ -142,7 +145,7 @@ def _connected(
     for name in ("distributed", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if config.scheduler is None:
-        plan = plan_for_this_machine(config.workers, config.device)
+        plan = plan_for_this_machine(config.workers, config.device, choose_engine(config.engine))
         with (
             local_workers(plan, out, token, on_workers) as workers,
             Client(workers.cluster, set_as_default=False) as client,
@@ -165,12 +168,11 @@ def _connected(
         yield client, None
 
 
-def _settled_precision(device: str) -> PrecisionChoice:
+def _settled_precision(config: ClusterConfig) -> PrecisionChoice:
     """What "auto" means for the processor of this machine; on a GPU every worker finds the same."""
-    from FractureSegmentationLib.inference.device import choose_device, choose_precision
-
-    chosen = choose_device(device)
-    return choose_precision(chosen) if chosen.type == "cpu" else "auto"
+    engine = choose_engine(config.engine)
+    device = engine.device_named(config.device)
+    return engine.precision_on(device) if device == "cpu" else "auto"
 
 
 class CaseScheduler:

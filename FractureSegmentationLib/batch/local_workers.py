@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from FractureSegmentationLib.errors import EnvironmentProblemError
+from FractureSegmentationLib.inference.engine import Engine
 from FractureSegmentationLib.io.temporary import (
     clear_scratch,
     remove_scratch,
@@ -279,23 +280,21 @@ def plan_workers(
     return WorkerPlan(count=count, threads=max(1, cores // count), gpus=tuple(gpus))
 
 
-def plan_for_this_machine(wanted: int | None, device: str) -> WorkerPlan:
-    """Divide this machine among workers that run on `device` (auto, cpu, cuda, ...)."""
+def plan_for_this_machine(wanted: int | None, device: str, engine: Engine) -> WorkerPlan:
+    """Divide this machine among workers that run `engine` on `device` (auto, cpu, cuda, ...)."""
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
-    gpus = _gpus() if device in {"auto", "cuda"} else ()
+    gpus = _gpus(engine) if device in {"auto", "cuda"} else ()
     return plan_workers(wanted, cores=CPU_COUNT, memory_bytes=MEMORY_LIMIT, gpus=gpus)
 
 
-def _gpus() -> tuple[str, ...]:
+def _gpus(engine: Engine) -> tuple[str, ...]:
     """The GPUs that this process may use, by the names that a child process needs."""
-    from FractureSegmentationLib.inference.device import choose_device
-
     count = 0
     with contextlib.suppress(EnvironmentProblemError):
         while True:
-            choose_device(f"cuda:{count}")
+            engine.device_named(f"cuda:{count}")
             count += 1
     named = [name for name in os.environ.get(_GPU_VARIABLE, "").split(",") if name]
     return tuple(named[:count]) or tuple(str(number) for number in range(count))

@@ -14,7 +14,10 @@ from FractureSegmentationLib.bones.clean import clean_bones
 from FractureSegmentationLib.bones.crop import padded_box
 from FractureSegmentationLib.bones.sides import assign_sides, likeliest_bones
 from FractureSegmentationLib.errors import NoBoneError
+from FractureSegmentationLib.inference.engine import Network
 from FractureSegmentationLib.inference.intensity import CtNormalisation, normalise
+from FractureSegmentationLib.inference.placement import Precision
+from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import Shape, Spacing
@@ -27,9 +30,6 @@ from FractureSegmentationLib.voxels.upsample import classes_to_grid
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from FractureSegmentationLib.inference.device import Precision
-    from FractureSegmentationLib.inference.predictor import Predictor
 
 COARSE_PATCH: Shape = (80, 80, 96)
 FINE_PATCH: Shape = (64, 64, 64)
@@ -54,7 +54,7 @@ class BoneStage:
         precision: of its computation; None takes the fastest that is safe.
     """
 
-    network: nn.Module
+    network: Network | nn.Module
     bones: tuple[str, ...]
     spacing_mm: Spacing
     normalisation: CtNormalisation
@@ -153,8 +153,6 @@ def _mask_values(bones: Sequence[str]) -> npt.NDArray[np.uint8]:
 
 
 def _predictor(stage: BoneStage, device: str) -> Predictor:
-    from FractureSegmentationLib.inference.predictor import Predictor
-
     air = stage.normalisation.outside_value
     plan = WindowPlan(
         patch=stage.patch, overlap=_OVERLAP, padding=(air, *[0.0] * (stage.channels - 1))

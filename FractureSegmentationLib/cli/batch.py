@@ -60,7 +60,11 @@ def batch(
 
     require_dask()
     config = ClusterConfig(
-        scheduler=scheduler, workers=workers, device=options.device, retries=retries
+        scheduler=scheduler,
+        workers=workers,
+        engine=options.engine,
+        device=options.device,
+        retries=retries,
     )
     started: list[LocalWorkers] = []
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named
+from FractureSegmentationLib.inference.engine import installed_engines
 from FractureSegmentationLib.io.survey import survey
 from FractureSegmentationLib.methods.catalogue import METHODS
 from FractureSegmentationLib.results.report import geometry_entry
@@ -21,16 +23,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("ct", type=click.Path(path_type=Path))
+@click.argument("ct", required=False, type=click.Path(path_type=Path))
 @click.option("--series", metavar="UID|N", help="Which series, if a folder holds several.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def info(ct: Path, series: str | None, as_json: bool) -> None:
-    """Say what CT holds and whether it can be segmented.
+def info(ct: Path | None, series: str | None, as_json: bool) -> None:
+    """Say what CT holds and whether it can be segmented; without CT, which engines are there.
 
     Of a DICOM folder every series is reported: what it is, its size, spacing and HU range, what is
     wrong with it, and which one `fracseg segment` would take. The exit status is 0 if there is a
     usable CT, else 2.
     """
+    if ct is None:
+        click.echo(json.dumps({"engines": _engine_entries()}, indent=1) if as_json else _engines())
+        return
     result = survey(ct, series=series)
     if as_json:
         click.echo(json.dumps(_entries(result), indent=1))
@@ -78,6 +83,17 @@ def _ct_lines(ct: CtInput) -> Iterator[tuple[str, str]]:
     yield "Looks for", ", ".join(_bones())
     for warning in ct.warnings:
         yield "Warning", warning
+
+
+def _engines() -> str:
+    """Engines and their versions, the one that auto tries first at the front."""
+    return "Engines:   " + (
+        ", ".join(f"{one.name} {one.version}" for one in installed_engines()) or "none"
+    )
+
+
+def _engine_entries() -> list[dict[str, str]]:
+    return [asdict(one) for one in installed_engines()]
 
 
 def _entries(result: Survey) -> dict[str, Any]:

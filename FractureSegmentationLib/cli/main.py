@@ -42,6 +42,7 @@ COMMANDS: dict[str, _Entry] = {
         f"{_LIBRARY}.export", "export", "Write the fragments in formats of other programs."
     ),
     "info": _Entry(f"{_LIBRARY}.info", "info", "Say what a CT holds and what is wrong with it."),
+    "models": _Entry(f"{_LIBRARY}.models", "models", "Export trained models for ONNX Runtime."),
     "networks": _Entry(f"{_LIBRARY}.networks", "networks", "List the networks and their sizes."),
 }
 _TRAINING_SUMMARIES = {

@@ -13,6 +13,8 @@ import click
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import NUMBERINGS
 from FractureSegmentationLib.config import BoneFinder, PrecisionChoice, SegmentSettings
+from FractureSegmentationLib.inference.engine import EngineChoice
+from FractureSegmentationLib.inference.processor import lower_priority, wait_passively
 from FractureSegmentationLib.methods.catalogue import METHODS
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -27,6 +29,7 @@ class SegmentOptions:
     method: str
     model: Path | None
     bones_model: Path | None
+    engine: EngineChoice
     device: str
     precision: PrecisionChoice
     numbering: str
@@ -35,6 +38,7 @@ class SegmentOptions:
     overwrite: bool
     progress: str
     parent_pipe: bool
+    low_priority: bool
 
     def settings(self, bones: BoneFinder | LabelVolume) -> SegmentSettings:
         """The settings of a run.
@@ -48,6 +52,7 @@ class SegmentOptions:
             method=self.method,
             model=self.model,
             bones_model=self.bones_model,
+            engine=self.engine,
             device=self.device,
             precision=self.precision,
             numbering=NUMBERINGS[self.numbering],
@@ -91,6 +96,13 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         help="Folder with bones-coarse and bones-fine.",
     ),
+    click.option(
+        "--engine",
+        type=click.Choice(get_args(EngineChoice)),
+        default="auto",
+        show_default=True,
+        help="What runs the networks; auto takes PyTorch where it is installed, else ONNX Runtime.",
+    ),
     click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps"),
     click.option(
         "--precision",
@@ -112,15 +124,24 @@ _OPTIONS = (
         show_default=True,
     ),
     click.option("--parent-pipe", is_flag=True, help="Stop when stdin ends."),
+    click.option(
+        "--low-priority", is_flag=True, help="Let other programs have the processor first."
+    ),
 )
 
 
 def with_settings(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command these options; it receives them as one value, `options`."""
+    """Give a command these options; it receives them as one value, `options`.
+
+    Before the command begins, the process is told how to wait and, if asked, to come second.
+    """
 
     @functools.wraps(command)
     def gathered(**values: Any) -> int:
         options = {entry.name: values.pop(entry.name) for entry in fields(SegmentOptions)}
+        wait_passively()
+        if options["low_priority"]:
+            lower_priority()
         return command(options=SegmentOptions(**options), **values)
 
     decorated: Callable[..., int] = gathered

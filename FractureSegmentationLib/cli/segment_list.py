@@ -58,9 +58,10 @@ def segment_list(list_file: Path, out: Path, options: SegmentOptions) -> int:
 
     def execute(run_log: RunLog, token: CancelToken) -> None:
         from FractureSegmentationLib.batch.in_turn import run_in_turn
-        from FractureSegmentationLib.inference.device import choose_device
+        from FractureSegmentationLib.inference.engine import choose_engine
 
-        choose_device(options.device)  # What fails for every case is better said once.
+        # What fails for every case is better said once.
+        choose_engine(options.engine).device_named(options.device)
         run_in_turn(run_log, token)
 
     plan = ListPlan(list_file=list_file, out=out, options=options, execute=execute)

@@ -1,20 +1,19 @@
-"""Where a network runs, in which precision and batch, and what to try when that does not fit."""
+"""The devices of PyTorch, and the precision and batch that suit them."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from torch import nn
 
-from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
+from FractureSegmentationLib.errors import EnvironmentProblemError
+from FractureSegmentationLib.inference.placement import Placement, Precision, checked_device
 from FractureSegmentationLib.types import Shape
 
-Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[Precision, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
@@ -36,15 +35,11 @@ def choose_device(name: str) -> torch.device:
         InputError: the name is none of these.
         EnvironmentProblemError: the machine has no such device.
     """
-    if name == "auto":
+    if checked_device(name) == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in {"cpu", "cuda", "mps"} or (number and not (kind == "cuda" and number.isdigit())):
-        raise InputError(
-            f"There is no device called {name!r}.", "Use auto, cpu, cuda, cuda:N or mps."
-        )
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise EnvironmentProblemError(
             f"The device {name} is not there, or PyTorch was installed without CUDA.",
@@ -100,33 +95,13 @@ def _best_time(stack: nn.Module, sample: torch.Tensor, precision: Precision) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where a run computes and collects.
-
-    Attributes:
-        device: computes.
-        precision: of the computation; probabilities are collected in float32 whatever it is.
-        batch: windows per call of the network.
-        collects_on_host: whether the sum of all windows lies in the host's memory.
-    """
-
-    device: torch.device
-    precision: Precision
-    batch: int
-    collects_on_host: bool = False
-
-    def smaller(self) -> Placement | None:
-        """What to try when this ran out of memory; None when nothing is left to try."""
-        if self.batch > 1:
-            return replace(self, batch=self.batch // 2)
-        if self.device.type == "cpu":
-            return None
-        return self.on_cpu() if self.collects_on_host else replace(self, collects_on_host=True)
+class TorchPlacement(Placement):
+    """A placement of PyTorch, which finds the best precision of the processor by a trial."""
 
     def on_cpu(self) -> Placement:
-        """The same run on the processor."""
-        cpu = torch.device("cpu")
-        return Placement(device=cpu, precision=choose_precision(cpu), batch=1)
+        """The same run on the processor, one window at a time."""
+        precision = choose_precision(torch.device("cpu"))
+        return TorchPlacement(device="cpu", precision=precision, batch=1)
 
 
 def usual_batch(device: torch.device, patch: Shape) -> int:
@@ -141,12 +116,3 @@ def usual_batch(device: torch.device, patch: Shape) -> int:
     if device.type != "cpu":
         return 4
     return 2 if math.prod(patch) <= _SMALL_WINDOW_VOXELS else 1
-
-
-def describe_fallback(old: Placement, new: Placement) -> str:
-    """One sentence on what changed from a placement to the next."""
-    if new.device != old.device:
-        return f"The device {old.device.type} failed or ran out of memory; the CPU takes over."
-    if new.collects_on_host and not old.collects_on_host:
-        return "The GPU ran out of memory; results are collected in the computer's memory."
-    return f"Memory ran out; the batch was reduced from {old.batch} to {new.batch} windows."

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from torch.nn.utils.memory_format import convert_conv3d_weight_memory_format
 
 from FractureSegmentationLib.errors import EnvironmentProblemError
-from FractureSegmentationLib.inference.device import (
-    DTYPES,
-    Placement,
-    Precision,
-    choose_device,
-    choose_precision,
-    describe_fallback,
-    usual_batch,
-)
+from FractureSegmentationLib.inference.engine import EngineArray, EngineVersion, Network
+from FractureSegmentationLib.inference.placement import Placement, Precision, describe_fallback
 from FractureSegmentationLib.inference.windows import (
     WindowPlan,
     gaussian_weights,
@@ -30,6 +20,9 @@ from FractureSegmentationLib.inference.windows import (
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.types import Box, FloatArray, MaskArray, Shape
 
+if TYPE_CHECKING:
+    from torch import nn
+
 _DEVICE_WORDS = ("cuda", "cudnn", "cublas", "mps", "hip error", "nvml")
 _MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -38,35 +31,35 @@ class Predictor:
     """One network, ready to be run over volumes of any size.
 
     Args:
-        network: maps (B, C, K, J, I) to logits (B, classes, K, J, I), or to a tuple that has them
-            as `logits`. It is moved to the device.
+        network: of an engine; a torch module that maps (B, C, K, J, I) to logits
+            (B, classes, K, J, I), or to a tuple that has them as `logits`, is run by PyTorch.
         plan: how the network is moved over a volume.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: None takes the fastest that is safe on the device.
-        batch: windows per call; None takes 4 on a GPU and 2 on a processor, or 1 if they are large.
+        batch: windows per call; None takes what suits engine, device and window.
 
     Raises:
         InputError: there is no device of that name.
-        EnvironmentProblemError: the machine does not have that device.
+        EnvironmentProblemError: the engine or the machine does not have that device.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network | nn.Module,
         plan: WindowPlan,
         *,
         device: str = "auto",
         precision: Precision | None = None,
         batch: int | None = None,
     ) -> None:
-        chosen = choose_device(device)
-        self._network = convert_conv3d_weight_memory_format(network.eval(), torch.channels_last_3d)
+        self._network = _runnable(network)
         self._plan = plan
-        self._placement = Placement(
-            device=chosen,
-            precision=precision or choose_precision(chosen),
-            batch=batch or usual_batch(chosen, plan.patch),
-        )
+        self._placement = self._network.placed(device, precision, batch, plan.patch)
+
+    @property
+    def engine(self) -> EngineVersion:
+        """What runs the network."""
+        return self._network.engine
 
     @property
     def placement(self) -> Placement:
@@ -97,7 +90,7 @@ class Predictor:
             EnvironmentProblemError: not even one window fits into memory.
         """
         found = self._predicted(channels, where, progress, windows)
-        return cast(npt.NDArray[np.float16], found.half().contiguous().numpy())
+        return found.astype(np.float16, order="C")
 
     def predict_float32(
         self,
@@ -108,7 +101,7 @@ class Predictor:
     ) -> npt.NDArray[np.float32]:
         """What `predict` gives before it is rounded to float16: twice the memory."""
         found = self._predicted(channels, where, progress, windows)
-        return cast(npt.NDArray[np.float32], found.contiguous().numpy())
+        return np.ascontiguousarray(found)
 
     def _predicted(
         self,
@@ -116,19 +109,19 @@ class Predictor:
         where: MaskArray,
         progress: Progress | None,
         windows: Sequence[Box] | None,
-    ) -> Tensor:
+    ) -> npt.NDArray[np.float32]:
         progress = progress or Progress()
         pads = padding_to(_shape_of(where), self._plan.patch)
         padded = _padded(channels, pads, self._plan.padding)
         marked = np.pad(where, pads)
         boxes = tuple(windows or plan_windows(marked, self._plan.patch, self._plan.overlap))
-        probabilities = self._predict_somewhere(torch.from_numpy(padded), boxes, progress)
+        probabilities = self._predict_somewhere(padded, boxes, progress)
         inner = tuple(slice(a, n - b) for (a, b), n in zip(pads, marked.shape, strict=True))
         return probabilities[(slice(None), *inner)]
 
     def _predict_somewhere(
-        self, volume: Tensor, boxes: Sequence[Box], progress: Progress
-    ) -> Tensor:
+        self, volume: npt.NDArray[np.float32], boxes: Sequence[Box], progress: Progress
+    ) -> npt.NDArray[np.float32]:
         """Try the placement, then ever smaller ones; the one that worked is kept."""
         while True:
             try:
@@ -137,7 +130,7 @@ class Predictor:
                 fallback = self._fallback_from(error)
                 progress.warn(describe_fallback(self._placement, fallback))
                 self._placement = fallback
-            _release(self._network)
+            self._network.release()
 
     def _fallback_from(self, error: Exception) -> Placement:
         text = str(error).lower()
@@ -149,52 +142,52 @@ class Predictor:
                     "Close other programs, or use a machine with more memory.",
                 ) from error
             return fallback
-        if self._placement.device.type != "cpu" and any(word in text for word in _DEVICE_WORDS):
+        if self._placement.kind != "cpu" and any(word in text for word in _DEVICE_WORDS):
             return self._placement.on_cpu()
         raise error
 
-    @torch.inference_mode()
     def _predict_at(
-        self, placement: Placement, volume: Tensor, boxes: Sequence[Box], progress: Progress
-    ) -> Tensor:
-        network = self._network.to(placement.device)
-        keeper = torch.device("cpu") if placement.collects_on_host else placement.device
-        weights = torch.from_numpy(gaussian_weights(self._plan.patch)).to(keeper)
-        source = volume.to(keeper)
-        collected: Tensor | None = None
-        coverage = torch.zeros(volume.shape[1:], device=keeper)
-        done = 0
-        for batch in _in_batches(boxes, placement.batch):
-            progress.report(done / len(boxes))
-            stack = torch.stack([source[(slice(None), *box)] for box in batch])
-            shares = _probabilities(network, stack.to(placement.device), placement.precision)
+        self,
+        placement: Placement,
+        volume: npt.NDArray[np.float32],
+        boxes: Sequence[Box],
+        progress: Progress,
+    ) -> npt.NDArray[np.float32]:
+        with self._network.running(placement) as run:
+            weights = run.held(gaussian_weights(self._plan.patch))
+            source = run.held(volume)
+            collected: EngineArray | None = None
+            coverage = run.zeros(volume.shape[1:])
+            done = 0
+            for batch in _in_batches(boxes, placement.batch):
+                progress.report(done / len(boxes))
+                shares = run.probabilities([source[(slice(None), *box)] for box in batch])
+                if collected is None:
+                    collected = run.zeros((shares.shape[1], *volume.shape[1:]))
+                for box, share in zip(batch, shares, strict=True):
+                    collected[(slice(None), *box)] += share * weights
+                    coverage[box] += weights
+                done += len(batch)
+            progress.report(1.0)
             if collected is None:
-                collected = torch.zeros((shares.shape[1], *volume.shape[1:]), device=keeper)
-            for box, share in zip(batch, shares.to(keeper), strict=True):
-                collected[(slice(None), *box)] += share * weights
-                coverage[box] += weights
-            done += len(batch)
-        progress.report(1.0)
-        if collected is None:
-            raise ValueError("no voxel is marked, so there is nothing to predict")
-        return _normalised(collected, coverage)
+                raise ValueError("no voxel is marked, so there is nothing to predict")
+            return run.on_host(_normalised(collected, coverage))
 
 
-def _probabilities(network: nn.Module, stack: Tensor, precision: Precision) -> Tensor:
-    """(B, classes, K, J, I) float32 probabilities."""
-    device = stack.device.type
-    with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
-        output = network(stack.contiguous(memory_format=torch.channels_last_3d))
-    logits = cast(Tensor, getattr(output, "logits", output))
-    return torch.softmax(logits.float(), dim=1)
+def _normalised(collected: EngineArray, coverage: EngineArray) -> EngineArray:
+    """(classes, K, J, I) probabilities, in place; background where no window looked."""
+    unseen = coverage == 0
+    collected /= coverage + unseen
+    collected[0][unseen] = 1.0
+    return collected
 
 
-def _normalised(collected: Tensor, coverage: Tensor) -> Tensor:
-    """(classes, K, J, I) float32 probabilities in the host's memory."""
-    was_seen = coverage > 0
-    collected /= coverage.clamp_min(1e-12)
-    collected[0][~was_seen] = 1.0
-    return collected.cpu()
+def _runnable(network: Network | nn.Module) -> Network:
+    if isinstance(network, Network):
+        return network
+    from FractureSegmentationLib.inference.torch_engine import TorchNetwork
+
+    return TorchNetwork(network)
 
 
 def _in_batches(boxes: Sequence[Box], size: int) -> Iterator[Sequence[Box]]:
@@ -218,10 +211,3 @@ def _padded(
 def _shape_of(mask: MaskArray) -> Shape:
     k, j, i = mask.shape
     return (k, j, i)
-
-
-def _release(network: nn.Module) -> None:
-    """Give cached memory of the device back before the next try."""
-    network.to("cpu")
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

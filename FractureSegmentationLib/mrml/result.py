@@ -53,6 +53,7 @@ _KEPT = (
     "software",
     "method",
     "weights",
+    "engine",
     "device",
     "precision",
     "bones",

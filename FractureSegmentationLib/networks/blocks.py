@@ -93,7 +93,7 @@ class InstanceNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, K, J, I) over the grid of each sample and channel."""
-        if x.device.type == "cpu":
+        if x.device.type == "cpu" and not torch.onnx.is_in_onnx_export():
             dense = x.contiguous(memory_format=_CHANNELS_LAST)
             return _norm_act_on_cpu(dense, self.weight, self.bias, self.eps, self.slope)
         normalised = F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)

@@ -18,6 +18,7 @@ from FractureSegmentationLib.types import Spacing
 SCHEMA: Final = "fracseg-model/1"
 SPEC_FILE: Final = "model.json"
 WEIGHTS_FILE: Final = "model.safetensors"
+GRAPH_FILE: Final = "model.onnx"
 
 NetworkKind = Literal["tpc_net", "unet3d"]
 Task = Literal["bones", "fragments"]
@@ -52,6 +53,7 @@ class ModelSpec:
         folds: cases or patients kept out of training.
         results: measured results, as JSON values.
         sha256: hash of the weights file; "" until the model is saved.
+        onnx_sha256: hash of the graph for ONNX Runtime; "" where the model has none.
 
     Raises:
         ValueError: a value is impossible or two of them contradict each other.
@@ -71,6 +73,7 @@ class ModelSpec:
     folds: tuple[str, ...] = ()
     results: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    onnx_sha256: str = ""
 
     def __post_init__(self) -> None:
         for label, value in (("name", self.name), ("method", self.method)):
@@ -80,8 +83,8 @@ class ModelSpec:
             raise ValueError(f"task must be bones or fragments, got {self.task!r}")
         if self.network not in _CONFIGS:
             raise ValueError(f"network must be one of {', '.join(_CONFIGS)}, got {self.network!r}")
-        if self.sha256 and not _SHA256.fullmatch(self.sha256):
-            raise ValueError("sha256 must be 64 hexadecimal digits")
+        if not all(_SHA256.fullmatch(one) for one in (self.sha256, self.onnx_sha256) if one):
+            raise ValueError("sha256 and onnx_sha256 must be 64 hexadecimal digits")
         if unknown := set(self.bones) - {bone.slug for bone in BONES}:
             raise ValueError(f"unknown bones: {', '.join(sorted(unknown))}")
         if len(self.spacing_mm) != 3 or not all(0.0 < s < math.inf for s in self.spacing_mm):

@@ -1,21 +1,10 @@
-"""The model folder: find it, check it, load it, write it.
-
-A model is a folder of `model.json` and `model.safetensors`. The weights file is hashed before it is
-parsed and its format cannot hold code, so a damaged or foreign file is refused before anything of
-it takes effect.
-"""
+"""Trained networks in PyTorch: loaded from a model folder, and written as one."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
-import secrets
-import shutil
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Final
 
 import torch
 from safetensors import SafetensorError
@@ -23,13 +12,13 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from FractureSegmentationLib.errors import (
-    DamagedWeightsError,
-    EnvironmentProblemError,
-    MissingWeightsError,
-    OutputExistsError,
-)
+from FractureSegmentationLib.errors import DamagedWeightsError
 from FractureSegmentationLib.networks.config import TPCNetConfig
+from FractureSegmentationLib.networks.model_folder import (
+    REMEDY,
+    read_weights,
+    write_model_folder,
+)
 from FractureSegmentationLib.networks.model_spec import (
     SPEC_FILE,
     WEIGHTS_FILE,
@@ -40,10 +29,6 @@ from FractureSegmentationLib.networks.model_spec import (
 from FractureSegmentationLib.networks.tpc_net import TPCNet
 from FractureSegmentationLib.networks.unet3d import UNet3D
 
-MODELS_VARIABLE: Final = "FRACSEG_MODELS"
-SHIPPED_FOLDER: Final = Path(__file__).resolve().parent.parent / "models"
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MOST_STAGES = 10
 _MOST_CONVOLUTIONS = 8
 _LARGEST_COUNT = 4096  # of channels, keys, heads; the published network has at most 1000
@@ -52,29 +37,6 @@ _MOST_DIFFERENCES = 3
 _LONGEST_NAME = 80
 _NUMBERS = {torch.float16, torch.bfloat16, torch.float32, torch.int64, torch.int32, torch.bool}
 _Shapes = dict[str, tuple[int, ...]]
-_REMEDY = "Get the model again, or install the program again."
-
-
-def shipped_model(name: str) -> Path:
-    """Folder of a model that comes with the program or lies in a folder of `FRACSEG_MODELS`.
-
-    Args:
-        name: e.g. "fracsegmentator-small".
-
-    Raises:
-        ValueError: not a model name.
-        MissingWeightsError: no such model.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a model name")
-    added = os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)
-    for root in (*(Path(entry) for entry in added if entry), SHIPPED_FOLDER):
-        if (root / name / SPEC_FILE).is_file():
-            return root / name
-    raise MissingWeightsError(
-        f"The model {name} is not installed.",
-        f"Install the program again, or name the folder that holds it in {MODELS_VARIABLE}.",
-    )
 
 
 def build_network(config: NetworkConfig) -> TPCNet | UNet3D:
@@ -136,38 +98,17 @@ def save_model(
         raise ValueError(f"the network does not have the configuration of the model {spec.name}")
     content = save_safetensors(state)
     written = replace(spec, sha256=hashlib.sha256(content).hexdigest())
-    _refuse_foreign(folder)
-    described = json.dumps(written.to_dict(), indent=2, sort_keys=True) + "\n"
-    try:
-        _swap_in(folder, {WEIGHTS_FILE: content, SPEC_FILE: described.encode()})
-    except OSError as error:
-        raise EnvironmentProblemError(
-            "The model could not be written.", "Free some space or choose another folder."
-        ) from error
+    write_model_folder(folder, written, {WEIGHTS_FILE: content})
     return written
 
 
 def _verified_state(folder: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    try:
-        content = (folder / WEIGHTS_FILE).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingWeightsError(
-            f"The model {spec.name} holds no {WEIGHTS_FILE}.", _REMEDY
-        ) from error
-    except OSError as error:
-        raise EnvironmentProblemError(
-            f"The weights of the model {spec.name} cannot be read.",
-            "Check the permissions of the model folder.",
-        ) from error
-    if not spec.sha256 or hashlib.sha256(content).hexdigest() != spec.sha256:
-        raise DamagedWeightsError(
-            f"The weights of the model {spec.name} are not the ones it was published with.", _REMEDY
-        )
+    content = read_weights(folder, spec)
     try:
         return load_safetensors(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise DamagedWeightsError(
-            f"The weights of the model {spec.name} are not in the safetensors format.", _REMEDY
+            f"The weights of the model {spec.name} are not in the safetensors format.", REMEDY
         ) from error
 
 
@@ -182,9 +123,9 @@ def _refuse_implausible(spec: ModelSpec, state: dict[str, Tensor]) -> None:
         or not all(isinstance(count, int) and count <= _LARGEST_COUNT for count in counts)
         or not all(_FINEST_MM <= step <= _COARSEST_MM for step in spec.spacing_mm)
     ):
-        raise DamagedWeightsError(f"The model {spec.name} describes no usable network.", _REMEDY)
+        raise DamagedWeightsError(f"The model {spec.name} describes no usable network.", REMEDY)
     if not {values.dtype for values in state.values()} <= _NUMBERS:
-        raise DamagedWeightsError("The weights are stored in an unknown kind of number.", _REMEDY)
+        raise DamagedWeightsError("The weights are stored in an unknown kind of number.", REMEDY)
     # The kernels from one stage to the next are the larger part of a network. What they alone would
     # hold, the file has to hold: no small file makes a giant.
     stages = zip(config.features[:-1], config.features[1:], strict=True)
@@ -203,7 +144,7 @@ def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
     for name, values in state.items():
         if not bool(values.isfinite().all()):
             raise DamagedWeightsError(
-                f"The weights hold values that are not numbers (in {name}).", _REMEDY
+                f"The weights hold values that are not numbers (in {name}).", REMEDY
             )
     network.load_state_dict(state)
 
@@ -232,7 +173,7 @@ def _printable(name: str) -> str:
 
 def _mismatch(difference: str) -> DamagedWeightsError:
     return DamagedWeightsError(
-        f"The weights do not fit the network of the model: {difference}.", _REMEDY
+        f"The weights do not fit the network of the model: {difference}.", REMEDY
     )
 
 
@@ -249,35 +190,3 @@ def _storable(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
     if not all(bool(values.isfinite().all()) for values in state.values()):
         raise ValueError(f"a weight is not a finite number in {dtype}")
     return state
-
-
-def _refuse_foreign(folder: Path) -> None:
-    if not folder.exists() and not folder.is_symlink():
-        return
-    own = {SPEC_FILE, WEIGHTS_FILE}
-    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} - own:
-        raise OutputExistsError(
-            "The model folder holds something else than a model.", "Choose another folder."
-        )
-
-
-def _swap_in(folder: Path, files: dict[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    staged = folder.with_name(f".{folder.name}.{mark}.new")
-    previous = folder.with_name(f".{folder.name}.{mark}.old")
-    try:
-        staged.mkdir()
-        for name, content in files.items():
-            (staged / name).write_bytes(content)
-        if folder.exists():
-            folder.rename(previous)
-        try:
-            staged.rename(folder)
-        except OSError:
-            if previous.exists():
-                previous.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    shutil.rmtree(previous, ignore_errors=True)

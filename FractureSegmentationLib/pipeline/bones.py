@@ -16,6 +16,7 @@ from FractureSegmentationLib.bones.threshold import bones_by_threshold
 from FractureSegmentationLib.bones.totalsegmentator import bones_by_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import InputError, NoBoneError
+from FractureSegmentationLib.inference.engine import choose_engine
 from FractureSegmentationLib.pipeline.models import ModelCache, Weights, load_bone_stages
 from FractureSegmentationLib.progress import Progress
 from FractureSegmentationLib.volume import LabelVolume, Volume
@@ -71,7 +72,8 @@ def find_bones(
     elif settings.bones == "totalsegmentator":
         bones = bones_by_totalsegmentator(ct, settings.device)
     else:
-        coarse, fine, weights = load_bone_stages(settings.bones_model, model_cache)
+        engine = choose_engine(settings.engine)
+        coarse, fine, weights = load_bone_stages(settings.bones_model, engine, model_cache)
         if settings.precision != "auto":
             coarse = replace(coarse, precision=settings.precision)
             fine = replace(fine, precision=settings.precision)

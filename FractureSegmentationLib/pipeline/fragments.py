@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.bones.crop import BoneCrop
 from FractureSegmentationLib.bones.extent import grow_bone, shrink_bone
+from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.result import Recovery
@@ -21,9 +21,6 @@ from FractureSegmentationLib.voxels.components import without_small_components
 from FractureSegmentationLib.voxels.distance import distance_to_mm
 from FractureSegmentationLib.voxels.resample import resample_mask, resample_probability
 from FractureSegmentationLib.voxels.upsample import fill_from_nearest, labels_to_grid
-
-if TYPE_CHECKING:
-    from FractureSegmentationLib.inference.predictor import Predictor
 
 GROWTH_MM = 2.0
 """How far the fragment network looks beyond a roughly detected bone."""

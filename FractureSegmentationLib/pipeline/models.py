@@ -10,16 +10,17 @@ from FractureSegmentationLib.bones.cascade import COARSE_PATCH, FINE_PATCH, Bone
 from FractureSegmentationLib.bones.totalsegmentator import require_totalsegmentator
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import DamagedWeightsError, InputError
+from FractureSegmentationLib.inference.engine import Engine, EngineName, Network, choose_engine
 from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.methods.catalogue import method_named
 from FractureSegmentationLib.methods.method import Method
+from FractureSegmentationLib.networks.model_folder import shipped_model
+from FractureSegmentationLib.networks.model_spec import ModelSpec, read_spec
 from FractureSegmentationLib.networks.patients import patients_of
 from FractureSegmentationLib.types import Shape
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from FractureSegmentationLib.networks.model_spec import ModelSpec
 
 COARSE_MODEL, FINE_MODEL = "bones-coarse", "bones-fine"
 
@@ -54,7 +55,7 @@ class FragmentModel:
     """
 
     method: Method
-    network: nn.Module
+    network: Network | nn.Module
     weights: Weights
 
 
@@ -65,19 +66,21 @@ class ModelCache:
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[Path | None, str], tuple[ModelSpec, nn.Module]] = {}
+        self._held: dict[tuple[Path | None, str, EngineName], tuple[ModelSpec, Network]] = {}
 
-    def load(self, folder: Path | None, shipped_name: str) -> tuple[ModelSpec, nn.Module]:
+    def load(
+        self, folder: Path | None, shipped_name: str, engine: Engine
+    ) -> tuple[ModelSpec, Network]:
         """The model in `folder`, or the shipped one; loaded again if it was replaced on the disk.
 
         Raises:
             EnvironmentProblemError: it is missing or damaged.
         """
         current = _spec(folder, shipped_name)
-        held = self._held.get((folder, shipped_name))
-        if held is None or held[0].sha256 != current.sha256:
-            held = _load(folder, shipped_name)
-            self._held[folder, shipped_name] = held
+        held = self._held.get((folder, shipped_name, engine.name))
+        if held is None or _hashes(held[0]) != _hashes(current):
+            held = _load(folder, shipped_name, engine)
+            self._held[folder, shipped_name, engine.name] = held
         return held
 
 
@@ -85,13 +88,13 @@ def refuse_unavailable(settings: SegmentSettings) -> None:
     """Refuse at once what this machine cannot run, before a large CT is read for nothing.
 
     Raises:
-        InputError: there is no device of that name.
-        EnvironmentProblemError: weights, the device, or TotalSegmentator are missing.
+        InputError: there is no device of that name, or the precision is not for the engine.
+        EnvironmentProblemError: weights, the engine, the device, or TotalSegmentator are missing.
     """
-    from FractureSegmentationLib.inference.device import choose_device
-
-    weights_of(settings)
-    choose_device(settings.device)
+    specs = _specs_of(settings)
+    engine = choose_engine(settings.engine)
+    engine.device_named(settings.device)
+    engine.refuse_unusable(specs, settings.precision)
     if settings.bones == "totalsegmentator":
         require_totalsegmentator()
 
@@ -102,12 +105,15 @@ def weights_of(settings: SegmentSettings) -> tuple[Weights, ...]:
     Raises:
         EnvironmentProblemError: a description is missing or damaged.
     """
-    specs = [_spec(settings.model, method_named(settings.method).model)]
-    if settings.bones == "auto":
-        folder = settings.bones_model
-        for name in (COARSE_MODEL, FINE_MODEL):
-            specs.append(_spec(folder / name if folder else None, name))
-    return tuple(_weights(spec) for spec in specs)
+    return tuple(_weights(spec) for spec in _specs_of(settings))
+
+
+def patch_of(spec: ModelSpec) -> Shape:
+    """The windows that a model is run over, along (k, j, i)."""
+    if spec.task == "fragments":
+        return method_named(spec.method).patch
+    # The fine stage sees the coarse result beside the CT.
+    return COARSE_PATCH if spec.network_config().in_channels == 1 else FINE_PATCH
 
 
 def load_fragment_model(
@@ -124,7 +130,8 @@ def load_fragment_model(
         EnvironmentProblemError: it is missing or damaged.
     """
     method = method_named(settings.method)
-    spec, network = _loaded(model_cache, settings.model, method.model)
+    engine = choose_engine(settings.engine)
+    spec, network = _loaded(model_cache, settings.model, method.model, engine)
     if spec.task != "fragments" or spec.method != method.name:
         raise InputError(
             f"The model {spec.name} was not trained for the method {method.name}.",
@@ -140,12 +147,13 @@ def load_fragment_model(
 
 
 def load_bone_stages(
-    folder: Path | None, model_cache: ModelCache | None = None
+    folder: Path | None, engine: Engine, model_cache: ModelCache | None = None
 ) -> tuple[BoneStage, BoneStage, tuple[Weights, ...]]:
     """The two networks of the bone cascade and which weights they have.
 
     Args:
         folder: holds `bones-coarse` and `bones-fine`; None takes the shipped ones.
+        engine: runs them.
         model_cache: keeps them for the next case; None loads them for this one.
 
     Raises:
@@ -154,7 +162,7 @@ def load_bone_stages(
     """
     stages, weights = [], []
     for name, patch in ((COARSE_MODEL, COARSE_PATCH), (FINE_MODEL, FINE_PATCH)):
-        spec, network = _loaded(model_cache, folder / name if folder else None, name)
+        spec, network = _loaded(model_cache, folder / name if folder else None, name, engine)
         if spec.task != "bones":
             raise InputError(
                 f"The model {spec.name} does not find bones.",
@@ -165,26 +173,36 @@ def load_bone_stages(
     return stages[0], stages[1], tuple(weights)
 
 
+def _specs_of(settings: SegmentSettings) -> list[ModelSpec]:
+    specs = [_spec(settings.model, method_named(settings.method).model)]
+    if settings.bones == "auto":
+        folder = settings.bones_model
+        for name in (COARSE_MODEL, FINE_MODEL):
+            specs.append(_spec(folder / name if folder else None, name))
+    return specs
+
+
 def _loaded(
-    model_cache: ModelCache | None, folder: Path | None, shipped_name: str
-) -> tuple[ModelSpec, nn.Module]:
-    return model_cache.load(folder, shipped_name) if model_cache else _load(folder, shipped_name)
+    model_cache: ModelCache | None, folder: Path | None, shipped_name: str, engine: Engine
+) -> tuple[ModelSpec, Network]:
+    if model_cache is None:
+        return _load(folder, shipped_name, engine)
+    return model_cache.load(folder, shipped_name, engine)
 
 
 def _spec(folder: Path | None, shipped_name: str) -> ModelSpec:
-    from FractureSegmentationLib.networks.model_spec import read_spec
-    from FractureSegmentationLib.networks.weights import shipped_model
-
     return read_spec(folder or shipped_model(shipped_name))
 
 
-def _load(folder: Path | None, shipped_name: str) -> tuple[ModelSpec, nn.Module]:
-    from FractureSegmentationLib.networks.weights import load_model, shipped_model
-
-    return load_model(folder or shipped_model(shipped_name))
+def _hashes(spec: ModelSpec) -> tuple[str, str]:
+    return spec.sha256, spec.onnx_sha256
 
 
-def _stage(spec: ModelSpec, network: nn.Module, patch: Shape) -> BoneStage:
+def _load(folder: Path | None, shipped_name: str, engine: Engine) -> tuple[ModelSpec, Network]:
+    return engine.load(folder or shipped_model(shipped_name))
+
+
+def _stage(spec: ModelSpec, network: Network, patch: Shape) -> BoneStage:
     return BoneStage(
         network=network,
         bones=tuple(spec.bones),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -155,10 +154,10 @@ def _report(
             "name": _ALGORITHM,
             "version": __version__,
             "python": platform.python_version(),
-            "torch": importlib.metadata.version("torch"),
         },
         "method": facts.method,
         "weights": [asdict(weights) for weights in facts.weights],
+        "engine": asdict(facts.engine),
         "device": facts.device,
         "precision": facts.precision,
         "seconds": {stage: round(value, 2) for stage, value in seconds.items()},

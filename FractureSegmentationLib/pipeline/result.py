@@ -12,6 +12,7 @@ from FractureSegmentationLib.anatomy.catalogue import Bone
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.inference.engine import EngineVersion
 from FractureSegmentationLib.io.read import CtInput
 from FractureSegmentationLib.pipeline.findings import BoneFinding, contact_of, describe_bone
 from FractureSegmentationLib.pipeline.fragments import BoneFragments
@@ -28,6 +29,7 @@ class RunFacts:
 
     Attributes:
         method: name of the fragment segmentation method.
+        engine: what ran the networks.
         device: where the fragment network ran in the end.
         precision: of its computation.
         weights: all that were used.
@@ -37,6 +39,7 @@ class RunFacts:
     """
 
     method: str
+    engine: EngineVersion
     device: str
     precision: str
     weights: tuple[Weights, ...]
@@ -90,6 +93,7 @@ class SegmentResult:
                 }
                 for finding in self.findings
             ],
+            "engine": self.facts.engine.name,
             "device": self.facts.device,
             "precision": self.facts.precision,
             "seconds": {stage: round(value, 2) for stage, value in self.facts.seconds.items()},

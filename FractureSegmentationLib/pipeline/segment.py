@@ -12,6 +12,7 @@ from scipy.ndimage import find_objects
 from FractureSegmentationLib.bones.crop import bone_crops
 from FractureSegmentationLib.bones.position import position_warnings
 from FractureSegmentationLib.config import SegmentSettings
+from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.io.folder import staged_folder
 from FractureSegmentationLib.io.read import CtInput, read_ct
 from FractureSegmentationLib.pipeline.bones import (
@@ -179,7 +180,8 @@ def _facts(
 ) -> RunFacts:
     return RunFacts(
         method=run.method.name,
-        device=str(run.predictor.placement.device),
+        engine=run.predictor.engine,
+        device=run.predictor.placement.device,
         precision=run.predictor.placement.precision,
         weights=weights,
         seconds=seconds,
@@ -188,8 +190,6 @@ def _facts(
 
 
 def _fragment_run(model: FragmentModel, settings: SegmentSettings) -> FragmentRun:
-    from FractureSegmentationLib.inference.predictor import Predictor
-
     return FragmentRun(
         method=model.method,
         predictor=Predictor(

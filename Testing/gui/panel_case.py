@@ -13,6 +13,7 @@ import numpy.typing as npt
 from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.inference.engine import EngineVersion
 from FractureSegmentationLib.io.read import CtInput
 from FractureSegmentationLib.pipeline.findings import (
     BoneFinding,
@@ -129,7 +130,13 @@ def _result(case: PanelCase) -> SegmentResult:
         numbering=FRACSEG,
         findings=found,
         maps={},
-        facts=RunFacts(method="fracsegmentator", device="cpu", precision="fp32", weights=()),
+        facts=RunFacts(
+            method="fracsegmentator",
+            engine=EngineVersion(name="torch", version="2.13.0"),
+            device="cpu",
+            precision="fp32",
+            weights=(),
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from Testing.gui.host.dialogs import UnansweredDialogError
+from Testing.gui.host.dialogs import HourglassError, UnansweredDialogError
 from Testing.gui.host.host import Host
 
 
@@ -72,6 +72,26 @@ def test_a_question_without_an_answer_fails_even_when_it_is_caught(host: Host, u
 
     assert len(host.slot_errors) == 1
     host.slot_errors.clear()
+
+
+@pytest.mark.parametrize("show", ["confirmOkCancelDisplay", "infoDisplay"])
+def test_a_dialog_under_an_hourglass_fails_even_when_it_is_caught(
+    host: Host, util: Any, show: str
+) -> None:
+    import qt
+
+    host.dialogs.answer("ok")
+    qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
+    try:
+        with pytest.raises(HourglassError, match="under an hourglass"):
+            getattr(util, show)("Replace the fragments?")
+    finally:
+        qt.QApplication.restoreOverrideCursor()
+
+    assert len(host.slot_errors) == 1
+    assert host.dialogs.shown == []
+    host.slot_errors.clear()
+    host.dialogs.clear()
 
 
 def test_an_answer_that_is_no_button_fails(host: Host, util: Any) -> None:

@@ -106,6 +106,15 @@ def test_an_extension_is_installed_from_a_server_that_can_be_reached(host: Host)
     assert manager._requested == ["PyTorch", "PyTorch"]
 
 
+def test_an_interactive_extensions_manager_asks_for_itself(host: Host) -> None:
+    manager = host.app.extensionsManagerModel()
+    host.dialogs.answer("cancel")
+
+    assert not manager.installExtensionFromServer("PyTorch", False)
+
+    assert not manager.isExtensionInstalled("PyTorch")
+
+
 def test_the_next_test_starts_without_it(host: Host) -> None:
     assert not host.app.extensionsManagerModel().isExtensionInstalled("PyTorch")
     assert host.torch.is_installed

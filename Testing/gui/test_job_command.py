@@ -65,6 +65,8 @@ def test_the_plain_command_asks_for_events_and_watches_its_parent() -> None:
     ]
     assert [Path(text) for text in command[5:7]] == [Path("/w/ct.nrrd"), Path("/w/result")]
     assert command[-3:] == ["--progress", "json", "--parent-pipe"]
+    assert command[command.index("--engine") + 1] == "auto"
+    assert "--low-priority" in command
     assert "--only" not in command
     assert "--model" not in command
 

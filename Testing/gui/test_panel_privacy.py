@@ -8,8 +8,10 @@ written by Slicer's own exporter and identifies the patient, as DICOM demands.
 
 from __future__ import annotations
 
+import ast
 import gzip
 import logging
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -157,7 +159,7 @@ def test_nothing_of_the_patient_leaves_through_the_panel(
     assert slicer.util.saveScene(str(tmp_path / "case.mrb"))
 
     printed = capfd.readouterr()
-    said += [*caplog.messages, *host.dialogs.texts, printed.out, printed.err]
+    said += [caplog.text, *host.dialogs.texts, printed.out, printed.err]
     assert not [text for text in said if _sentinels_in(text.encode())]
     assert not list(temporary.rglob("*")), "temporary files were left"
     written = [path for path in files.rglob("*") if path.is_file()]
@@ -166,6 +168,47 @@ def test_nothing_of_the_patient_leaves_through_the_panel(
         assert not _sentinels_in(str(path.relative_to(files)).encode())
         assert not _sentinels_in(_content(path)), path.name
     _check_scene(tmp_path / "case.mrb", panel)
+
+
+def test_an_unexpected_failure_is_logged_by_its_place_and_without_its_message(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every trace that a log would write, and that of the cause."""
+    from Testing.gui.panel_case import make_case, write_case_result
+    from Testing.gui.panel_case_steps import panel_with_result
+
+    case = make_case()
+    panel = panel_with_result(host, case, write_case_result(case, tmp_path / "result"))
+
+    def fail(*_: Any, **__: Any) -> None:
+        try:
+            Path(tmp_path / "Mustermann").read_text(encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"/data/Mustermann/{NUMBER}.nrrd") from error
+
+    monkeypatch.setattr(panel.logic, "createPlan", fail)
+    click(host, panel.ui.createPlanButton)
+
+    assert panel.ui.planMessageLabel.text
+    assert "ValueError in" in caplog.text
+    assert "sections/plan_export.py" in caplog.text
+    assert not _sentinels_in(caplog.text.encode())
+    assert str(tmp_path) not in caplog.text
+
+
+def test_no_other_place_of_the_panel_logs_a_trace_or_prints(repository: Path) -> None:
+    for path in (repository / "FractureSegmentation").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            called = ast.unparse(call.func)
+            assert called != "print", path.name
+            assert not re.match(r"(logging|logger)\.exception|traceback\.(print|format_e)", called)
+            if called.startswith("logging."):
+                assert "exc_info" not in {keyword.arg for keyword in call.keywords}, path.name
+                # An error is named by its class.
+                values = {ast.unparse(value) for value in call.args[1:]}
+                assert values <= {"type(error).__name__", "name", "text", "what"}, path.name
 
 
 def _check_scene(bundle: Path, panel: Any) -> None:

@@ -93,9 +93,25 @@ def test_a_damaged_model_is_told_before_anything_is_installed(
     assert str(model) not in outcome.text
 
 
+def test_a_model_without_a_graph_asks_for_pytorch_where_that_is_missing(
+    problem: Callable[..., Any], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from FractureSegmentationPanel.setup import weights
+
+    assert problem(bones="threshold", model=model) is None
+    monkeypatch.setattr(weights, "missing", lambda requirements: requirements)
+
+    outcome = problem(bones="threshold", model=model)
+
+    assert outcome.code == "missing_weights"
+    assert "needs PyTorch" in outcome.message
+    assert "under Advanced" in outcome.remedy
+    assert problem() is None, "the shipped ones have it"
+
+
 def test_the_library_would_look_at_the_same_places(host: Any) -> None:
     from FractureSegmentationLib.methods.catalogue import METHODS
-    from FractureSegmentationLib.networks import weights as library
+    from FractureSegmentationLib.networks import model_folder as library
     from FractureSegmentationLib.pipeline import models
     from FractureSegmentationPanel.setup import weights
 

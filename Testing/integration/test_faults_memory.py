@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from FractureSegmentationLib.errors import EnvironmentProblemError
-from FractureSegmentationLib.inference.predictor import Placement, Predictor
+from FractureSegmentationLib.inference.device import TorchPlacement
+from FractureSegmentationLib.inference.placement import Placement
+from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.progress import Progress
 from Testing.integration.fault_shell import Case, FaultyShell, snapshot_of
@@ -86,13 +88,13 @@ def test_a_full_gpu_hands_over_step_by_step_until_the_processor_takes_all(
     logits: np.ndarray,
 ) -> None:
     """Batch 2 to 1, then the sum to the host, then everything to the processor."""
-    gpu = Placement(device=torch.device("cuda"), precision="fp32", batch=2)
+    gpu = TorchPlacement(device="cuda", precision="fp32", batch=2)
     expected, _, _ = predict(Sign(), logits)
 
     found, predictor, warnings = predict(Starved([device_full() for _ in range(3)]), logits, gpu)
 
     np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert predictor.placement.device.type == "cpu"
+    assert predictor.placement.device == "cpu"
     assert [w.split(";")[0].split(",")[0] for w in warnings] == [
         "Memory ran out",
         "The GPU ran out of memory",
@@ -104,7 +106,7 @@ def test_a_full_gpu_hands_over_step_by_step_until_the_processor_takes_all(
 def test_full_on_the_device_and_then_on_the_host_is_told_with_a_remedy(
     logits: np.ndarray,
 ) -> None:
-    gpu = Placement(device=torch.device("cuda"), precision="fp32", batch=1)
+    gpu = TorchPlacement(device="cuda", precision="fp32", batch=1)
     errors = [device_full(), device_full(), host_full()]
 
     with pytest.raises(EnvironmentProblemError, match="not enough memory") as caught:

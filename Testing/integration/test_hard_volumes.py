@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from FractureSegmentationLib.cli.main import run
 from FractureSegmentationLib.geometry import CANONICAL_DIRECTION, Geometry
+from FractureSegmentationLib.inference.engine import Engine
 from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.io.read import read_labels
 from FractureSegmentationLib.io.sitk import volume_to_sitk, write_volume
@@ -83,7 +84,7 @@ def spec_of(name: str) -> ModelSpec:
 
 @pytest.fixture(autouse=True)
 def _readers_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(_: Path | None, name: str) -> tuple[ModelSpec, nn.Module]:
+    def load(_: Path | None, name: str, engine: Engine) -> tuple[ModelSpec, nn.Module]:
         return spec_of(name), DensityReader() if name.startswith("bones") else Reader()
 
     monkeypatch.setattr(models, "_load", load)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from FractureSegmentationLib.networks.weights import SHIPPED_FOLDER, load_model
+from FractureSegmentationLib.networks.model_folder import SHIPPED_FOLDER
+from FractureSegmentationLib.networks.weights import load_model
 
 MEGABYTE = 1024 * 1024
 SHIPPED = sorted(path.parent for path in SHIPPED_FOLDER.glob("*/model.json"))

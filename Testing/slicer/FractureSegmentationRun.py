@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
-from self_test_scene import has_torch, made_up_ct
+from self_test_scene import has_engine, made_up_ct
 
 CHILD = Path(__file__).resolve().parent.parent / "gui" / "fake_child.py"
 TIMEOUT_SECONDS = 60.0
@@ -137,7 +137,7 @@ class FractureSegmentationRun(unittest.TestCase):
 
         self.assertIn(heard.outcomes[0].code, ("bad_input", "missing_packages"), heard.log)
 
-    @unittest.skipUnless(has_torch(), "PyTorch is not installed")
+    @unittest.skipUnless(has_engine(), "neither ONNX Runtime nor PyTorch is installed")
     def test_a_whole_run(self) -> None:
         """The blocks are no bones, so finding none is as good an end as finding some."""
         from FractureSegmentationLib.errors import FracSegError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 from typing import Any
 
@@ -70,10 +71,10 @@ def voxel_counts(segmentation: Any) -> dict[int, int]:
     return {record.label: record.voxels for record in fragments_of(segmentation).records}
 
 
-def has_torch() -> bool:
-    """Whether PyTorch is installed; it is not imported."""
-    try:
-        importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def has_engine() -> bool:
+    """Whether something that runs the networks is installed; it is not imported."""
+    for name in ("onnxruntime", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version(name)
+            return True
+    return False

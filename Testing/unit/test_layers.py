@@ -39,6 +39,8 @@ LAYER_OF = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 # Package: the parts of the library that may import it. Every other third-party package is free.
 ALLOWED_IN = {
     "torch": frozenset({"networks", "inference"}),
+    "onnx": frozenset({"networks"}),
+    "onnxruntime": frozenset({"inference"}),
     "vtk": frozenset({"mesh", "preview", "mrml"}),
     "vtkmodules": frozenset({"mesh", "preview", "mrml"}),
     "slicer": frozenset({"mrml"}),

@@ -21,6 +21,7 @@ from FractureSegmentationLib.errors import (
     RunCancelledError,
 )
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.inference.engine import Engine
 from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.io.read import CtInput, read_labels
 from FractureSegmentationLib.io.sitk import write_volume
@@ -78,7 +79,7 @@ def a_spec(name: str, task: str) -> ModelSpec:
 
 @pytest.fixture(autouse=True)
 def _readers_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(_: Path | None, name: str) -> tuple[ModelSpec, nn.Module]:
+    def load(_: Path | None, name: str, engine: Engine) -> tuple[ModelSpec, nn.Module]:
         is_bones = name.startswith("bones")
         network = DensityReader() if is_bones else CrackReader()
         return a_spec(name, "bones" if is_bones else "fragments"), network

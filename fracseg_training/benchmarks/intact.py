@@ -12,7 +12,8 @@ from fracseg_training.fragments.score import predicted_map, window_plan
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.networks.weights import load_model, shipped_model
+from FractureSegmentationLib.networks.model_folder import shipped_model
+from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

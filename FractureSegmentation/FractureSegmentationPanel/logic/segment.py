@@ -27,6 +27,7 @@ _UIDS = "DICOM.instanceUIDs"
 _AGE, _BIRTH_DATE = "0010,1010", "0010,0030"
 _EXAMINATION_DATES = ("0008,0020", "0008,0022", "0008,0021")  # of study, acquisition, series
 _GROWN_UP_YEARS = 18
+_AGREED, _YES = "installsPyTorch", "yes"
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.44, "Y": 365.25}
 
 
@@ -170,9 +171,39 @@ class SegmentLogic:
         """
         from FractureSegmentationPanel.run.command import RunSettings
         from FractureSegmentationPanel.setup import dependencies
+        from FractureSegmentationPanel.setup.pytorch import device_problem
         from FractureSegmentationPanel.setup.weights import weights_problem
 
-        outcome = dependencies.ensure() or weights_problem(settings or RunSettings())
+        settings = settings or RunSettings()
+        outcome = (
+            device_problem(settings.device) or dependencies.ensure() or weights_problem(settings)
+        )
+        if outcome is not None:
+            raise _refusal(outcome)
+
+    @property
+    def hasPyTorch(self) -> bool:
+        """Whether PyTorch is installed; it is not loaded."""
+        from FractureSegmentationPanel.setup.pytorch import is_pytorch_installed
+
+        return is_pytorch_installed()
+
+    def installPyTorch(self) -> None:
+        """Install PyTorch after asking once; a segmentation runs without it, too.
+
+        Where its extension has to be installed first, Slicer has to be restarted in between; the
+        second call does not ask again.
+
+        Raises:
+            FracSegError: it is not there yet, e.g. because the user declined.
+        """
+        from FractureSegmentationPanel.logic.parameters import remember, user_setting
+        from FractureSegmentationPanel.setup.pytorch import install_pytorch
+
+        was_agreed = user_setting(_AGREED) == _YES
+        outcome = install_pytorch((lambda _question: True) if was_agreed else None)
+        is_half_done = outcome is not None and outcome.code == "restart_needed"
+        remember(_AGREED, _YES if is_half_done else "")
         if outcome is not None:
             raise _refusal(outcome)
 

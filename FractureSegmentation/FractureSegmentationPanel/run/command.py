@@ -42,14 +42,14 @@ class RunSettings:
 def segment_command(ct: Path, out: Path, settings: RunSettings) -> list[str]:
     """The program and the arguments that segment `ct` into the folder `out`.
 
-    Surfaces are not written: Slicer makes its own.
+    Surfaces are not written: Slicer makes its own. The views come before the run on the processor.
 
     Raises:
         FileNotFoundError: there is no Python to run it with.
     """
     command = [python_executable(), "-u", "-m", _MODULE, "segment", str(ct), str(out)]
     command += ["--bones", str(settings.bones), "--method", settings.method]
-    command += ["--device", settings.device, "--no-meshes"]
+    command += ["--engine", "auto", "--device", settings.device, "--no-meshes", "--low-priority"]
     if settings.only:
         command += ["--only", ",".join(settings.only)]
     if settings.model is not None:

@@ -22,9 +22,9 @@ class Outcome:
             None unless done.
         code: "" when done. What the child reported (bad_input, no_bone, environment,
             missing_weights, damaged_weights, cancelled, failed), or: already_running,
-            failed_to_start, crashed, no_result, other_version, declined,
-            missing_pytorch_extension, restart_needed,
-            missing_packages, installation_failed, no_working_folder, application_quit.
+            failed_to_start, crashed, no_result, other_version, declined, missing_pytorch,
+            missing_pytorch_extension, restart_needed, missing_packages, installation_failed,
+            no_working_folder, application_quit.
         message: one sentence; "" when done.
         remedy: what the user can do; may be "".
     """

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -35,9 +36,17 @@ def failures_shown_in(label: Any) -> Iterator[None]:
     except Exception as error:
         advice = _("Look at the log of Slicer, and report it if it happens again.")
         show_message(label, f"{unexpected_message(error)} {advice}", is_problem=True)
-        # Where it happened, but not the message: it may hold a path or a name.
-        place = "".join(traceback.format_tb(error.__traceback__))
-        logging.exception("FractureSegmentation: %s in\n%s", type(error).__name__, place)
+        log_place(error)
+
+
+def log_place(error: BaseException) -> None:
+    """Tell Slicer's log which error came up and where; its message may hold a path or a name."""
+    frames = traceback.extract_tb(error.__traceback__)
+    # Of each file the end of its path, for the folders before it may be named after the user.
+    files = ("/".join(Path(frame.filename).parts[-2:]) for frame in frames)
+    places = [f"  {file}:{at.lineno} {at.name}" for file, at in zip(files, frames, strict=True)]
+    text = "\n".join(places)
+    logging.error("FractureSegmentation: %s in\n%s", type(error).__name__, text)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,8 @@ class RunSection:
         self._set_up_choices()
         self._ui.segmentButton.connect("clicked()", self.onSegment)
         self._ui.cancelButton.connect("clicked()", self.onCancel)
+        self._ui.pytorchButton.connect("clicked()", self.onInstallPyTorch)
+        self._offer_pytorch()
 
     def refresh(self) -> None:
         """Show the settings; the button says why it cannot be used."""
@@ -52,7 +54,7 @@ class RunSection:
         ui.cancelButton.enabled = is_running
         ui.progressFrame.visible = is_running
         choices = (ui.methodComboBox, ui.deviceComboBox, ui.onlyButton, ui.openResultButton)
-        for widget in (*choices, ui.modelPath, ui.bonesModelPath):
+        for widget in (*choices, ui.modelPath, ui.bonesModelPath, ui.pytorchButton):
             widget.enabled = not is_running
         if parameters is not None:
             ui.methodComboBox.setCurrentIndex(max(0, ui.methodComboBox.findData(parameters.method)))
@@ -93,19 +95,28 @@ class RunSection:
         )
         # A dialog of the installation lets further clicks in.
         ui.segmentButton.enabled = False
-        with failures_shown_in(ui.runMessageLabel), busy_cursor():
+        with failures_shown_in(ui.runMessageLabel):
             settings = self.settings()
             for widget in (ui.modelPath, ui.bonesModelPath):
                 widget.addCurrentPathToHistory()
             self._logic.ensureReady(settings)
-            self._logic.startSegment(
-                parameters.inputVolume,
-                parameters.outputSegmentation,
-                settings=settings,
-                bones=parameters.bonesSegmentation,
-                callbacks=callbacks,
-            )
+            with busy_cursor():
+                self._logic.startSegment(
+                    parameters.inputVolume,
+                    parameters.outputSegmentation,
+                    settings=settings,
+                    bones=parameters.bonesSegmentation,
+                    callbacks=callbacks,
+                )
         self.refresh()
+
+    def onInstallPyTorch(self) -> None:
+        """Install PyTorch, which the next run then uses."""
+        label = self._ui.runMessageLabel
+        with failures_shown_in(label):
+            self._logic.installPyTorch()
+            show_message(label, _("PyTorch is installed. The next segmentation uses it."))
+        self._offer_pytorch()
 
     def onCancel(self) -> None:
         """Stop the run; what the scene holds stays."""
@@ -163,6 +174,9 @@ class RunSection:
         return confirm(
             _("The fragments were edited or reviewed. Replace them? Undo brings them back.")
         )
+
+    def _offer_pytorch(self) -> None:
+        self._ui.pytorchButton.visible = not self._logic.hasPyTorch
 
     def _set_up_choices(self) -> None:
         ui = self._ui

@@ -9,8 +9,18 @@ from pathlib import Path
 from types import ModuleType
 
 TORCH = "torch>=2.4"
-HELD_PACKAGES = ("numpy", "scipy", "SimpleITK", "pydicom", "requests", "vtk")
-"""Bundled with Slicer; an installation of ours may not replace them."""
+ONNX_RUNTIME = "onnxruntime"
+DOWNLOAD_MB = {
+    "click": 1,
+    "connected-components-3d": 5,
+    "edt": 3,
+    ONNX_RUNTIME: 29,
+    "safetensors": 1,
+}
+"""What each package loads from the network at most, with what it brings along; in MB.
+
+The largest of the files for Windows, Linux and macOS, see `Testing/unit/packaging`.
+"""
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:>=\s*(?P<least>\d+(?:\.\d+)*))?")
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
@@ -20,6 +30,20 @@ def read_requirements(file: Path) -> tuple[str, ...]:
     """The requirements in a file, one per line; comments and empty lines are left out."""
     lines = (line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines())
     return tuple(line for line in lines if line)
+
+
+def wanted(file: Path) -> tuple[str, ...]:
+    """The requirements of a run: those of a file; PyTorch, where it is there, runs the networks."""
+    requirements = read_requirements(file)
+    if missing((TORCH,)):
+        return requirements
+    return tuple(one for one in requirements if name_of(one) != ONNX_RUNTIME)
+
+
+def name_of(requirement: str) -> str:
+    """The package that a requirement is about, spelled as the package index spells it."""
+    found = _REQUIREMENT.match(requirement.strip())
+    return _canonical(found["name"]) if found else ""
 
 
 def is_installed(requirement: str) -> bool:
@@ -59,18 +83,28 @@ def slicer_packaging() -> ModuleType | None:
         return None
 
 
-def held_versions() -> str:
-    """A pip constraints file that keeps Slicer's own packages as they are."""
-    lines = []
-    for name in HELD_PACKAGES:
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        # Local builds ("2.2.0.dev34+g1a") are on no server and may not be asked for.
-        if _RELEASE.fullmatch(version or ""):
-            lines.append(f"{name}=={version}\n")
-    return "".join(lines)
+def held_versions(requirements: tuple[str, ...] = ()) -> str:
+    """A pip constraints file that keeps what is installed as it is.
+
+    Args:
+        requirements: what is going to be installed; older versions of these may be replaced.
+    """
+    free = {name_of(requirement) for requirement in requirements}
+    held: dict[str, str] = {}
+    for one in importlib.metadata.distributions():
+        name, version = _canonical(one.metadata["Name"] or ""), one.version or ""
+        # Of two installations the first is the one that is imported.
+        held.setdefault(name, version)
+    # Local builds ("2.2.0.dev34+g1a") are on no server and may not be asked for.
+    return "".join(
+        f"{name}=={version}\n"
+        for name, version in sorted(held.items())
+        if name and name not in free and _RELEASE.fullmatch(version)
+    )
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from FractureSegmentationLib.networks.model_spec import SPEC_FILE, WEIGHTS_FILE,
 from FractureSegmentationPanel.run import outcome as job_outcome
 from FractureSegmentationPanel.run.command import RunSettings
 from FractureSegmentationPanel.run.outcome import Outcome
+from FractureSegmentationPanel.setup.packages import TORCH, missing
 
 MODELS_VARIABLE = "FRACSEG_MODELS"
 SHIPPED_FOLDER = Path(FractureSegmentationLib.__file__).resolve().parent / "models"
@@ -31,9 +32,10 @@ BONE_MODELS = ("bones-coarse", "bones-fine")
 
 def weights_problem(settings: RunSettings) -> Outcome | None:
     """Why a run with these settings would fail for its models; None if they are whole."""
+    needs_graph = bool(missing((TORCH,)))
     for name, folder in _wanted(settings):
         try:
-            _check(folder or _shipped(name))
+            has_graph = _check(folder or _shipped(name))
         except EnvironmentProblemError as error:
             message = {
                 MissingWeightsError: _("The model {name} is not installed."),
@@ -45,7 +47,18 @@ def weights_problem(settings: RunSettings) -> Outcome | None:
                 else job_outcome.reinstall_remedy()
             )
             return job_outcome.failed(error.code, message.format(name=name), remedy)
+        if needs_graph and not has_graph:
+            return _needs_pytorch(name)
     return None
+
+
+def _needs_pytorch(name: str) -> Outcome:
+    message = _("The model {name} needs PyTorch, for it was not exported for ONNX Runtime.")
+    return job_outcome.failed(
+        MissingWeightsError.code,
+        message.format(name=name),
+        _("Install PyTorch under Advanced, or run “fracseg models export” on the model."),
+    )
 
 
 def _wanted(settings: RunSettings) -> list[tuple[str, Path | None]]:
@@ -64,7 +77,8 @@ def _shipped(name: str) -> Path:
     raise MissingWeightsError("absent")
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path) -> bool:
+    """Whether a model, which is whole, holds the graph that ONNX Runtime takes."""
     spec = read_spec(folder)
     try:
         content = (folder / WEIGHTS_FILE).read_bytes()
@@ -74,3 +88,4 @@ def _check(folder: Path) -> None:
         raise EnvironmentProblemError("unreadable") from error
     if hashlib.sha256(content).hexdigest() != spec.sha256:
         raise DamagedWeightsError("not the ones it was published with")
+    return bool(spec.onnx_sha256)

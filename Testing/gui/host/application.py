@@ -36,7 +36,11 @@ class ExtensionsManagerModel(StandIn, QtCore.QObject):
     def installExtensionFromServer(
         self, name: str, restart: bool = True, _update: bool = True
     ) -> bool:
-        """Install an extension; False when the server cannot be reached."""
+        """Install an extension, asking first if `interactive`; False when that does not work."""
+        import slicer
+
+        if self.interactive and not slicer.util.confirmOkCancelDisplay(f"Install {name}?"):
+            return False
         self._requested.append(name)
         if not self._reachable:
             return False
@@ -49,6 +53,7 @@ class ExtensionsManagerModel(StandIn, QtCore.QObject):
         self._installed.clear()
         self._requested.clear()
         self._reachable = True
+        self.interactive = True
 
 
 class qSlicerApplication(StandIn, QtWidgets.QApplication):

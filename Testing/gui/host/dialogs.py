@@ -7,12 +7,14 @@ module. What was shown is kept; what needs a decision takes the next scripted an
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import slicer
 from PySide6 import QtCore, QtWidgets
 
 from Testing.gui.host.signals import slot_errors
@@ -20,6 +22,10 @@ from Testing.gui.host.standin import Prop, StandIn
 
 Box = QtWidgets.QMessageBox
 HARMLESS = frozenset({"ok", "close"})
+
+
+class HourglassError(AssertionError):
+    """A dialog was shown under an hourglass, which tells its user to wait."""
 
 
 class UnansweredDialogError(AssertionError):
@@ -82,10 +88,16 @@ class Dialogs:
     def ask(self, kind: str, texts: tuple[str, str, str], buttons: tuple[str, ...]) -> Any:
         """Show a dialog with (title, text, detail) and return the answer.
 
+        Both errors are kept in `slot_errors` too, because modules catch exceptions.
+
         Raises:
-            UnansweredDialogError: it needs a decision and none is left; kept in `slot_errors`
-                too, because modules catch exceptions.
+            HourglassError: it is shown under an override cursor.
+            UnansweredDialogError: it needs a decision and none is left.
         """
+        if QtWidgets.QApplication.overrideCursor() is not None:
+            hourglass = HourglassError(f"the {kind} dialog {texts[1]!r} under an hourglass")
+            slot_errors.append(hourglass)
+            raise hourglass
         if buttons and HARMLESS.issuperset(buttons):
             answer: Any = buttons[0]
         elif self._answers:
@@ -113,6 +125,9 @@ class ctkMessageBox(StandIn, Box):
 
 def install_dialogs() -> None:
     """Send every modal dialog of Qt to `dialogs`; once per process."""
+    # It takes the hourglass away while a box is shown, which Slicer does from 5.13 on only.
+    if hasattr(slicer.util, "_temporaryNormalCursor"):
+        slicer.util._temporaryNormalCursor = contextlib.nullcontext
     for cls, run in (
         (Box, _run_message_box),
         (QtWidgets.QDialog, _run_dialog),

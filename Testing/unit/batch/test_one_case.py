@@ -17,6 +17,7 @@ from FractureSegmentationLib.batch import one_case as fingerprint
 from FractureSegmentationLib.batch.one_case import CaseJob, request_sha256, run_case
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import MissingWeightsError, RunCancelledError
+from FractureSegmentationLib.inference.engine import choose_engine
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
 from FractureSegmentationLib.pipeline.models import ModelCache, Weights
@@ -136,9 +137,9 @@ def test_other_weights_of_the_same_name_are_loaded_anew(
 ) -> None:
     monkeypatch.setenv("FRACSEG_MODELS", str(tmp_path / "models"))
     write_tiny_model(tmp_path / "models")
-    model_cache = ModelCache()
-    first = model_cache.load(None, "fracsegmentator-small")
-    assert model_cache.load(None, "fracsegmentator-small") is first
+    model_cache, engine = ModelCache(), choose_engine("torch")
+    first = model_cache.load(None, "fracsegmentator-small", engine)
+    assert model_cache.load(None, "fracsegmentator-small", engine) is first
     write_tiny_model(tmp_path / "models", seed=1)
 
     record = run_case(replace(job, may_replace=True), model_cache=model_cache)
@@ -146,7 +147,8 @@ def test_other_weights_of_the_same_name_are_loaded_anew(
     report = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
     assert not record.is_kept
     assert (
-        report["weights"][0]["sha256"] == model_cache.load(None, "fracsegmentator-small")[0].sha256
+        report["weights"][0]["sha256"]
+        == model_cache.load(None, "fracsegmentator-small", engine)[0].sha256
     )
     assert report["weights"][0]["sha256"] != first[0].sha256
 

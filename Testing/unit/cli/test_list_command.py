@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from FractureSegmentationLib.cli.main import run
+from FractureSegmentationLib.inference.engine import Engine
 from FractureSegmentationLib.pipeline import models
 from Testing.tiny_cases import damage, write_tiny_case
 
@@ -62,9 +63,9 @@ def test_a_list_gives_a_folder_per_case_and_a_table_then_goes_on_where_it_was(
     loads: list[str] = []
     load = models._load
 
-    def counted(folder: Path | None, name: str) -> object:
+    def counted(folder: Path | None, name: str, engine: Engine) -> object:
         loads.append(name)
-        return load(folder, name)
+        return load(folder, name, engine)
 
     monkeypatch.setattr(models, "_load", counted)
     out = three_cases.with_name("out")

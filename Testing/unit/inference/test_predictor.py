@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, RunCancelledError
-from FractureSegmentationLib.inference.device import Placement, Precision
+from FractureSegmentationLib.inference.device import TorchPlacement
+from FractureSegmentationLib.inference.placement import Precision
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.progress import Event, Progress
@@ -145,11 +146,11 @@ def test_too_little_memory_halves_the_batch_and_says_so(logits: np.ndarray) -> N
 
 
 def test_a_gpu_without_memory_first_hands_the_sum_to_the_host_then_everything() -> None:
-    full = Placement(device=torch.device("cuda"), precision="bf16", batch=2)
+    full = TorchPlacement(device="cuda", precision="bf16", batch=2)
     steps = [full]
     while (smaller := steps[-1].smaller()) is not None:
         steps.append(smaller)
-    assert [(s.device.type, s.batch, s.collects_on_host) for s in steps] == [
+    assert [(s.device, s.batch, s.collects_on_host) for s in steps] == [
         ("cuda", 2, False),
         ("cuda", 1, False),
         ("cuda", 1, True),

@@ -20,12 +20,13 @@ from FractureSegmentationLib.errors import (
     MissingWeightsError,
     OutputExistsError,
 )
-from FractureSegmentationLib.networks import weights
+from FractureSegmentationLib.networks import model_folder
 from FractureSegmentationLib.networks.config import TPCNetConfig, UNet3DConfig
+from FractureSegmentationLib.networks.model_folder import shipped_model
 from FractureSegmentationLib.networks.model_spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
 from FractureSegmentationLib.networks.tpc_net import TPCNet
 from FractureSegmentationLib.networks.unet3d import UNet3D
-from FractureSegmentationLib.networks.weights import load_model, save_model, shipped_model
+from FractureSegmentationLib.networks.weights import load_model, save_model
 
 TINY = TPCNetConfig(
     features=(4, 6, 8),
@@ -306,14 +307,14 @@ def test_models_are_found_in_the_added_folders_first(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
-        weights.MODELS_VARIABLE, f"{tmp_path / 'none'}{weights.os.pathsep}{tmp_path}"
+        model_folder.MODELS_VARIABLE, f"{tmp_path / 'none'}{model_folder.os.pathsep}{tmp_path}"
     )
 
     assert shipped_model("tiny") == model
 
 
 def test_a_model_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(weights.MODELS_VARIABLE, raising=False)
+    monkeypatch.delenv(model_folder.MODELS_VARIABLE, raising=False)
 
     with pytest.raises(MissingWeightsError, match="no-such-model"):
         shipped_model("no-such-model")

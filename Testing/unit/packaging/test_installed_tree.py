@@ -26,7 +26,7 @@ for found in pkgutil.walk_packages(FractureSegmentationLib.__path__, "FractureSe
     if ".mrml" not in found.name:
         importlib.import_module(found.name)
         print(found.name)
-from FractureSegmentationLib.networks.weights import shipped_model
+from FractureSegmentationLib.networks.model_folder import shipped_model
 for name in ("bones-coarse", "bones-fine", "fracsegmentator-small"):
     print((shipped_model(name) / "model.safetensors").is_file())
 """

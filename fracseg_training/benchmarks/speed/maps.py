@@ -80,7 +80,8 @@ def shipped_maps(cases: list[Case]) -> list[FragmentMap]:
     """What the shipped weights say of bones whose mask is given."""
     from fracseg_training.fragments.score import predicted_map, window_plan
     from FractureSegmentationLib.inference.predictor import Predictor
-    from FractureSegmentationLib.networks.weights import load_model, shipped_model
+    from FractureSegmentationLib.networks.model_folder import shipped_model
+    from FractureSegmentationLib.networks.weights import load_model
 
     _, network = load_model(shipped_model(MODEL))
     predictor = Predictor(network, window_plan(), device="cpu")

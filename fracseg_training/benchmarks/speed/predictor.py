@@ -14,7 +14,8 @@ from fracseg_training.fragments.score import window_plan
 from FractureSegmentationLib.inference.intensity import fragment_input
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import plan_windows
-from FractureSegmentationLib.networks.weights import load_model, shipped_model
+from FractureSegmentationLib.networks.model_folder import shipped_model
+from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
