@@ -1,5 +1,6 @@
 # make demo    build a fracture CT, segment it with the shipped weights, say where the result is
 # make test    the whole test suite; needs no network once installed, no GPU, no Slicer
+# make mrml    the tests on MRML with every supported release of slicer-core
 # make lint    ruff and mypy
 #
 # PYTHON chooses the interpreter (3.10 to 3.13); pip's own settings choose where packages come from.
@@ -10,6 +11,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 TEST_TIMEOUT_S ?= 120
 SEED ?= 7
+# A release of slicer-core for each Slicer that is supported: 5.11, 5.12 and 5.13.
+SLICER_CORES ?= 5.11.0.6 5.12.4.0 5.13.31053.0
 
 DEMO_CT := demo/ct/ct.nii.gz
 DEMO_RESULT := demo/result
@@ -21,7 +24,7 @@ INSTALLED_FROM := pyproject.toml $(wildcard constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev reference demo test lint format clean
+.PHONY: help install dev reference demo test mrml lint format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -73,6 +76,22 @@ demo: $(VENV)/installed $(DEMO_CT) ## segment a made-up fracture CT on the CPU
 test: $(VENV)/installed-dev $(VENV)/installed-reference ## run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 	    --timeout=$(TEST_TIMEOUT_S) $(PYTEST_ARGS)
+
+# Each brings its own vtk, so the pins of these two do not hold in its environment.
+build/slicer-core-%/installed: $(INSTALLED_FROM) | $(BIN)/python
+	$(BIN)/python -m venv $(@D)
+	grep -v -e '^slicer-core==' -e '^vtk==' \
+	    constraints/python$(call VERSION_OF,$(BIN)/python).txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install -c $(@D)/constraints.txt -e . slicer-core==$* \
+	    highdicom hypothesis nibabel pytest pytest-timeout slicerio trimesh
+	@touch $@
+
+mrml: $(SLICER_CORES:%=build/slicer-core-%/installed) ## Testing/mrml on the data model of 3D Slicer 5.11 to 5.13
+	@for version in $(SLICER_CORES); do \
+	    echo "slicer-core $$version"; \
+	    OMP_NUM_THREADS=1 build/slicer-core-$$version/bin/python -m pytest \
+	        --timeout=$(TEST_TIMEOUT_S) Testing/mrml $(PYTEST_ARGS) || exit 1; \
+	done
 
 lint: $(VENV)/installed-dev ## check style and types
 	$(BIN)/ruff check .

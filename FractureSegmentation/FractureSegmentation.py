@@ -38,6 +38,7 @@ from FractureSegmentationPanel.sections.fragments import FragmentsSection  # noq
 from FractureSegmentationPanel.sections.inputs import InputsSection  # noqa: E402
 from FractureSegmentationPanel.sections.plan_export import PlanSection  # noqa: E402
 from FractureSegmentationPanel.sections.run import RunSection  # noqa: E402
+from FractureSegmentationPanel.sections.undo import UndoTimeline  # noqa: E402
 from FractureSegmentationPanel.sections.watching import Following  # noqa: E402
 
 _OWN_PACKAGES = ("FractureSegmentationLib", "FractureSegmentationPanel")
@@ -97,9 +98,13 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.logic: FractureSegmentationLogic | None = None
         self.parameterNode: FractureSegmentationParameterNode | None = None
         self._guiTag: Any = None
-        self.isOpen = False
         self._isCleanedUp = False
         self._isResultNew = False
+
+    @property
+    def isOpen(self) -> bool:
+        """Whether the panel is shown, as Slicer says: no own flag survives a reload."""
+        return bool(getattr(self.parent, "isEntered", False))
 
     def setup(self) -> None:
         """Build the panel, the first time that it is opened."""
@@ -109,6 +114,7 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = FractureSegmentationLogic()
+        self.undo = UndoTimeline(self)
         self.inputs = InputsSection(self)
         self.run = RunSection(self)
         self.fragments = FragmentsSection(self)
@@ -122,6 +128,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
+        if self.isOpen:  # a reload calls no enter()
+            self.correct.enter()
 
     def cleanup(self) -> None:
         """The module is unloaded or Slicer quits."""
@@ -130,19 +138,18 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.logic.shutdown()
         self._following.rest()
         self.exit()
+        self.correct.cleanup()
         self.setParameterNode(None)
         self.removeObservers()
         self._isCleanedUp = True
 
     def enter(self) -> None:
         """The panel is shown."""
-        self.isOpen = True
         self.initializeParameterNode()
         self.correct.enter()
 
     def exit(self) -> None:
         """Another module is shown; a run goes on."""
-        self.isOpen = False
         self.correct.leave()
         self.plan.leave()
 
@@ -160,6 +167,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.setParameterNode(None)
         self.logic.forgetHistories()
         self.logic.forgetPlans()
+        self.logic.forgetMoves()
+        self.undo.forget()
 
     def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:
         """Begin anew, if anybody looks."""
@@ -184,16 +193,30 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
     def setParameterNode(self, parameterNode: FractureSegmentationParameterNode | None) -> None:
         """Show another case, or none."""
+        if parameterNode is not self.parameterNode:
+            self._disconnectParameters()
+            self.parameterNode = parameterNode
+            self._connectParameters()
+        elif parameterNode is not None:
+            # A loaded scene resolves references after the node has reported its change.
+            parameterNode.Modified()
+        self.refresh()
+
+    def _connectParameters(self) -> None:
+        # `connectGui` of Slicer 5.10 gives no tag, so that nobody could disconnect it.
+        if self.parameterNode is None:
+            return
+        named = {one.property("SlicerParameterName"): one for one in vars(self.ui).values()}
+        widgets = {str(name): one for name, one in named.items() if name}
+        self._guiTag = self.parameterNode.connectParametersToGui(widgets)
+        node = self.parameterNode.parameterNode
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+
+    def _disconnectParameters(self) -> None:
         if self.parameterNode is not None:
             self.parameterNode.disconnectGui(self._guiTag)
             node = self.parameterNode.parameterNode
             self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.parameterNode = parameterNode
-        if parameterNode is not None:
-            self._guiTag = parameterNode.connectGui(self.ui)
-            node = parameterNode.parameterNode
-            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.refresh()
 
     def onParametersModified(self, _caller: Any = None, _event: Any = None) -> None:
         """A setting, the CT or the segmentation is another one."""
@@ -233,6 +256,8 @@ class FractureSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
     def fragmentsChanged(self) -> None:
         """Fragments were changed, by a button, an effect or a script."""
         self.fragments.refresh()
+        if self.fragments.areEdited:
+            self.undo.corrected()
         self.correct.refresh()
         if self.fragments.areEdited:
             self.plan.fragmentsEdited()
@@ -291,10 +316,14 @@ class FractureSegmentationLogic(SegmentLogic, CorrectLogic, PlanLogic, ScriptedL
         SegmentLogic.__init__(self)
         CorrectLogic.__init__(self)
         PlanLogic.__init__(self)
+        self._parameterNode: FractureSegmentationParameterNode | None = None
 
     def getParameterNode(self) -> FractureSegmentationParameterNode:
-        """The settings of the case that the scene holds."""
-        return FractureSegmentationParameterNode(super().getParameterNode())
+        """The settings of the case that the scene holds; the same object while its node is."""
+        node = super().getParameterNode()
+        if self._parameterNode is None or self._parameterNode.parameterNode is not node:
+            self._parameterNode = FractureSegmentationParameterNode(node)
+        return self._parameterNode
 
 
 class FractureSegmentationTest(ScriptedLoadableModuleTest):

@@ -1,4 +1,7 @@
-"""Draw the icons that are pictures: python Resources/render_icons.py (needs PySide6).
+"""Draw the icons that are pictures: python -m Resources.render_icons [PREVIEW] (PySide6, Pillow).
+
+PREVIEW is a new picture of the demo, `demo/result/preview.png` of `make demo`, and replaces the one
+in Resources.
 
 The icon comes from the module's SVG: the panel shows that, but the catalogue of extensions takes
 only a PNG of 128 x 128 pixels. The picture of the sample case is cut from the picture of the demo,
@@ -8,6 +11,8 @@ so that it shows no patient.
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -15,6 +20,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
+
+from Resources.small_png import shrink
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ICONS = REPOSITORY / "FractureSegmentation" / "Resources" / "Icons"
@@ -54,6 +61,10 @@ def sample_picture(demo: Path) -> QImage:
 
 if __name__ == "__main__":
     application = QGuiApplication([])
+    if len(sys.argv) > 1:
+        shutil.copy(sys.argv[1], DEMO)
+        shrink(DEMO)
     for picture in PICTURES:
         rendered(SOURCE, PIXELS).save(str(picture))
     sample_picture(DEMO).save(str(SAMPLE))
+    shrink(SAMPLE)

@@ -42,7 +42,7 @@ from FractureSegmentationLib.batch.one_case import CaseJob, CaseRecord, failed
 from FractureSegmentationLib.batch.worker import cancel_on_worker, run_on_worker
 from FractureSegmentationLib.inference.engine import EngineChoice, choose_engine
 from FractureSegmentationLib.io.folder import REPORT_NAME
-from FractureSegmentationLib.io.leftovers import clear_leftovers
+from FractureSegmentationLib.io.temporary import clear_leftovers
 
 if TYPE_CHECKING:
     from distributed import Client, Future

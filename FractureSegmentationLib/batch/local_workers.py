@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from FractureSegmentationLib.errors import EnvironmentProblemError
 from FractureSegmentationLib.inference.engine import Engine
-from FractureSegmentationLib.io.leftovers import remove_working_folders
-from FractureSegmentationLib.io.scratch import clear_scratch, remove_scratch, scratch_folder
+from FractureSegmentationLib.io.temporary import (
+    clear_scratch,
+    remove_scratch,
+    remove_working_folders,
+    scratch_folder,
+)
 from FractureSegmentationLib.progress import CancelToken
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.errors import EnvironmentProblemError, NoBoneError
 from FractureSegmentationLib.io.grid import placed_on_grid
 from FractureSegmentationLib.io.read import read_labels
-from FractureSegmentationLib.io.scratch import clear_scratch, scratch_folder
 from FractureSegmentationLib.io.sitk import write_volume
+from FractureSegmentationLib.io.temporary import clear_scratch, scratch_folder
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
 PELVIC_STRUCTURES: Mapping[str, str] = {

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from FractureSegmentationLib import protocol
 from FractureSegmentationLib.errors import FracSegError, RunCancelledError, as_problem
-from FractureSegmentationLib.io.leftovers import remove_working_folders
-from FractureSegmentationLib.io.scratch import remove_scratch
+from FractureSegmentationLib.io.temporary import remove_scratch, remove_working_folders
 from FractureSegmentationLib.progress import CancelToken
 from FractureSegmentationLib.protocol import CANCEL_LINE
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError, OutputExistsError
 from FractureSegmentationLib.evaluation.run import Evaluation
 from FractureSegmentationLib.evaluation.tables import TABLES
-from FractureSegmentationLib.io.leftovers import (
+from FractureSegmentationLib.io.folder import absolute_place, parents_made, touches_input
+from FractureSegmentationLib.io.temporary import (
     backup_path,
     clear_leftovers,
     working_folder,
 )
-from FractureSegmentationLib.io.output_place import absolute_place, parents_made, touches_input
 
 _HEAD_BYTES = 4096
 

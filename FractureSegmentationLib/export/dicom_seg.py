@@ -20,6 +20,7 @@ from FractureSegmentationLib.anatomy.catalogue import Code
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.export.dicom_seg_source import CtImages
+from FractureSegmentationLib.io.dicom.headers import quiet_pydicom
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment
 from FractureSegmentationLib.types import LabelArray, MaskArray
 
@@ -72,6 +73,11 @@ def write_dicom_seg(path: Path, labels: LayeredLabels, ct: CtImages, *, is_revie
         OSError: the file cannot be written.
     """
     require_highdicom()
+    with quiet_pydicom():
+        _write(path, labels, ct, is_reviewed=is_reviewed)
+
+
+def _write(path: Path, labels: LayeredLabels, ct: CtImages, *, is_reviewed: bool) -> None:
     from highdicom import UID
     from highdicom.seg import Segmentation, SegmentationTypeValues
 

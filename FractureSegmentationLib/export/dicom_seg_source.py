@@ -14,9 +14,9 @@ from pydicom.valuerep import DA, TM
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom.element import quiet_pydicom
+from FractureSegmentationLib.io.dicom.files import is_dicom_file, scan_folder
 from FractureSegmentationLib.io.dicom.geometry import SliceStack
-from FractureSegmentationLib.io.dicom.scan import is_dicom_file, scan_folder
+from FractureSegmentationLib.io.dicom.headers import quiet_pydicom
 from FractureSegmentationLib.io.dicom.series import SeriesInfo, check_scan, choose_series, grouped
 from FractureSegmentationLib.io.dicom.volume import judge_series
 from FractureSegmentationLib.io.grid import is_same_grid
@@ -86,7 +86,7 @@ def _series_at(path: Path) -> tuple[SeriesInfo, ...]:
         scan = scan_folder(path, recursive=True)
         if scan.images or scan.damaged:
             check_scan(scan)
-            return grouped(scan.images)
+            return grouped(scan)
     elif is_dicom_file(path):
         return series_of(path)
     raise InputError(

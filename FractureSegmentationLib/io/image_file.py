@@ -11,15 +11,14 @@ import SimpleITK as sitk
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.image_header import (
+    Affine,
     FileHeader,
     HeaderError,
-    Placement,
     refuse_oversized,
 )
-from FractureSegmentationLib.io.nifti_header import NiftiHeader
-from FractureSegmentationLib.io.nifti_voxels import read_nifti_image
+from FractureSegmentationLib.io.nifti import NiftiHeader, read_nifti_image
 from FractureSegmentationLib.io.sitk import geometry_from_sitk, quiet_itk
-from FractureSegmentationLib.io.wholeness import keeps_promise, read_image_header
+from FractureSegmentationLib.io.verify import holds_all_voxels, read_image_header
 
 _KINDS = {
     ".nii": "NIfTI",
@@ -87,7 +86,7 @@ def _read(path: Path, header: FileHeader) -> sitk.Image:
             return read_nifti_image(header)
         except HeaderError as error:
             raise _damaged() from error
-    if not keeps_promise(header):
+    if not holds_all_voxels(header):
         raise _damaged()
     with quiet_itk():
         try:
@@ -105,9 +104,9 @@ def _understood(path: Path, *, may_have_layers: bool) -> FileHeader:
     except HeaderError as error:
         raise _damaged() from error
     _refuse_unusable(header, may_have_layers=may_have_layers)
-    for placement in header.placements[:1]:
-        sizes_mm = np.linalg.norm(placement[:, :3], axis=0)
-        axes = placement[:, :3] / sizes_mm
+    for affine in header.affines[:1]:
+        sizes_mm = np.linalg.norm(affine[:, :3], axis=0)
+        axes = affine[:, :3] / sizes_mm
         if not np.allclose(axes.T @ axes, np.eye(3), atol=_SHEAR_TOLERANCE):
             raise _sheared()
         if header.spacing_mm and not np.allclose(sizes_mm, header.spacing_mm, rtol=_SIZE_TOLERANCE):
@@ -140,19 +139,19 @@ def _refuse_disagreement(image: sitk.Image, header: FileHeader) -> None:
         raise _damaged()
     spacing_mm = header.spacing_mm or image.GetSpacing()
     if not np.allclose(image.GetSpacing(), spacing_mm, rtol=_SIZE_TOLERANCE) or not all(
-        _lies_as(image, placement) for placement in header.placements[:1]
+        _lies_as(image, affine) for affine in header.affines[:1]
     ):
         raise _damaged()
 
 
 def _orientation_warnings(image: sitk.Image, header: FileHeader) -> tuple[str, ...]:
     """Doubts about where the patient's left is."""
-    if not header.placements:
+    if not header.affines:
         return (
             "The file does not say how the patient lies, so left and right may be swapped; "
             "check them.",
         )
-    if not all(_lies_as(image, placement) for placement in header.placements):
+    if not all(_lies_as(image, affine) for affine in header.affines):
         return (
             "The file gives two different positions of the patient (sform and qform); the sform "
             "was taken; check left and right.",
@@ -160,12 +159,12 @@ def _orientation_warnings(image: sitk.Image, header: FileHeader) -> tuple[str, .
     return ()
 
 
-def _lies_as(image: sitk.Image, placement: Placement) -> bool:
-    """Whether the outermost voxels of an image lie where a placement puts them."""
+def _lies_as(image: sitk.Image, affine: Affine) -> bool:
+    """Whether the outermost voxels of an image lie where an affine puts them."""
     ends = [(0.0, count - 1.0) for count in image.GetSize()]
     return all(
         np.linalg.norm(
-            placement @ [*index, 1.0] - image.TransformContinuousIndexToPhysicalPoint(index)
+            affine @ [*index, 1.0] - image.TransformContinuousIndexToPhysicalPoint(index)
         )
         <= _PLACE_TOLERANCE_MM
         for index in product(*ends)

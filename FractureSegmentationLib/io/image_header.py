@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.errors import InputError
 
-Placement = npt.NDArray[np.float64]
+Affine = npt.NDArray[np.float64]
 """(3, 4) matrix from (i, j, k, 1) to x, y, z in LPS, mm."""
 
 MOST_DIMENSIONS = 8
@@ -48,8 +48,8 @@ class FileHeader:
         start: byte of that file at which the voxels, or the packed stream, begin.
         needed_bytes: what follows from there, unpacked.
         is_packed: whether a gzip or zlib stream begins there.
-        spacing_mm: voxel size along (i, j, k) as far as the file says it apart from `placements`.
-        placements: where the voxels lie, most trusted first; empty where the file does not say.
+        spacing_mm: voxel size along (i, j, k) as far as the file says it apart from `affines`.
+        affines: where the voxels lie, most trusted first; empty where the file does not say.
     """
 
     sizes: tuple[int, ...]
@@ -59,7 +59,7 @@ class FileHeader:
     needed_bytes: int
     is_packed: bool
     spacing_mm: tuple[float, ...] = ()
-    placements: tuple[Placement, ...] = ()
+    affines: tuple[Affine, ...] = ()
 
 
 def header_lines(file: IO[bytes], *, last: str) -> list[str]:
@@ -89,7 +89,7 @@ def header_lines(file: IO[bytes], *, last: str) -> list[str]:
     return lines
 
 
-def refuse_twins(names: Sequence[str]) -> None:
+def reject_duplicate_fields(names: Sequence[str]) -> None:
     """Refuse a field that is there twice: readers differ in which of the two they take.
 
     Raises:
@@ -149,8 +149,8 @@ def positive(values: Sequence[float]) -> npt.NDArray[np.float64]:
     return array
 
 
-def placement(columns: npt.ArrayLike, origin: npt.ArrayLike) -> Placement:
-    """Put together a placement.
+def checked_affine(columns: npt.ArrayLike, origin: npt.ArrayLike) -> Affine:
+    """An affine from its columns and origin, refused if it is degenerate.
 
     Args:
         columns: (3, 3) steps in mm, one column per axis i, j, k.

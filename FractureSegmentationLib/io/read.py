@@ -9,8 +9,7 @@ from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom.file import read_headers
-from FractureSegmentationLib.io.dicom.scan import is_dicom_file
+from FractureSegmentationLib.io.dicom.files import is_dicom_file, read_headers
 from FractureSegmentationLib.io.dicom.series import (
     MINIMUM_SLICES,
     SeriesInfo,
@@ -163,7 +162,7 @@ def read_chosen(chosen: SeriesInfo, progress: Progress | None = None) -> CtInput
             volume=volume,
             kind="DICOM series",
             series_uid_sha=hashed_identifier(chosen.uid, install_salt()),
-            warnings=warnings,
+            warnings=chosen.set_apart + warnings,
             files_read=tuple(dict.fromkeys(image.path for image in chosen.images)),
         ),
         thickness_mm=max(image.thickness_mm for image in chosen.images),

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.verify import has_whole_voxel_data
 from FractureSegmentationLib.types import Direction, PointLps
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
@@ -149,11 +149,12 @@ def write_image(path: Path, image: sitk.Image) -> None:
         EnvironmentProblemError: the file could not be written, e.g. because the disk is full.
     """
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
+        with quiet_itk():
+            sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:
         raise _unwritten(path) from error
     # On a full disk SimpleITK may end a file early and say nothing.
-    if not is_whole(path):
+    if not has_whole_voxel_data(path):
         raise _unwritten(path)
 
 

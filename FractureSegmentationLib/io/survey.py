@@ -8,7 +8,7 @@ from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom.scan import is_dicom_file, scan_folder
+from FractureSegmentationLib.io.dicom.files import is_dicom_file, scan_folder
 from FractureSegmentationLib.io.dicom.series import SeriesInfo, check_scan, choose_series, grouped
 from FractureSegmentationLib.io.dicom.volume import SeriesJudgement, judge_series
 from FractureSegmentationLib.io.image_file import kind_of
@@ -87,7 +87,7 @@ def _survey_dicom(
     refusal: InputError | None = None
     if path.is_dir():
         scan = scan_folder(path, recursive=True)
-        listed = grouped(scan.images)
+        listed = grouped(scan)
         try:
             check_scan(scan)
         except InputError as damage:

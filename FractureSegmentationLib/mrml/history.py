@@ -9,6 +9,9 @@ import slicer
 
 from FractureSegmentationLib.mrml.nodes import SegmentationNode
 
+MOST_UNDO_STATES = 10
+MOST_UNDO_BYTES = 500_000_000
+
 
 class UndoHistory(Protocol):
     """What a correction asks of a history: the Segment Editor's or `SegmentationHistory`."""
@@ -18,6 +21,32 @@ class UndoHistory(Protocol):
         ...
 
 
+def undo_states(node: SegmentationNode | None) -> int:
+    """How many states an undo history may keep of a segmentation: 10 or 500 MB, but at least one.
+
+    A state holds a copy of every labelmap layer (segments that share one share its copy), in the
+    worst case of all of them: a change of one voxel changes its whole layer.
+
+    Args:
+        node: the segmentation; None where there is none.
+    """
+    size = 0 if node is None else _labelmap_bytes(node)
+    return max(1, min(MOST_UNDO_STATES, MOST_UNDO_BYTES // size)) if size else MOST_UNDO_STATES
+
+
+def _labelmap_bytes(node: SegmentationNode) -> int:
+    inner = node.GetSegmentation()
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    segments = (inner.GetSegment(one) for one in inner.GetSegmentIDs())
+    layers = {one.GetRepresentation(name) for one in segments} - {None}
+    return sum(_image_bytes(layer) for layer in layers)
+
+
+def _image_bytes(image: Any) -> int:
+    voxels: int = image.GetNumberOfPoints()
+    return voxels * int(image.GetScalarSize())
+
+
 class SegmentationHistory:
     """What can be undone and redone where no Segment Editor widget keeps the history.
 
@@ -25,7 +54,8 @@ class SegmentationHistory:
 
     Args:
         node: the segmentation.
-        maximum_states: how many steps are kept; each holds the bones' voxels.
+        maximum_states: how many steps are kept at most; each holds the bones' voxels, so of large
+            ones it may be fewer, see `undo_states`.
         editor_logic: a vtkSlicerSegmentEditorLogic that works on the same segmentation: buttons
             and effects then undo from its history. None makes a history for buttons alone.
 
@@ -34,15 +64,18 @@ class SegmentationHistory:
     """
 
     def __init__(
-        self, node: SegmentationNode, maximum_states: int = 10, editor_logic: Any = None
+        self,
+        node: SegmentationNode,
+        maximum_states: int = MOST_UNDO_STATES,
+        editor_logic: Any = None,
     ) -> None:
         if maximum_states < 1:
             raise ValueError(f"maximum_states must be at least 1, got {maximum_states}")
         self._node = node
         # The other way round, a history given to the logic, crashes once the logic is gone.
         self._history = _OwnHistory(node) if editor_logic is None else editor_logic
-        # The state before an undo is one of those that are kept, and not yet a step.
-        self._history.SetMaximumNumberOfUndoStates(maximum_states + 1)
+        self._maximum_states = maximum_states
+        self._bound()
 
     @property
     def can_undo(self) -> bool:
@@ -56,7 +89,13 @@ class SegmentationHistory:
 
     def save_state(self) -> None:
         """Remember the segmentation as it is, for the undo of what comes next."""
+        self._bound()
         self._history.SaveStateForUndo()
+
+    def _bound(self) -> None:
+        # The state before an undo is one of those that are kept, and not yet a step.
+        states = min(self._maximum_states, undo_states(self._node))
+        self._history.SetMaximumNumberOfUndoStates(states + 1)
 
     def undo(self) -> bool:
         """Take the latest step back; False where there is none."""

@@ -22,7 +22,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.sitk import quiet_itk, volume_to_sitk
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.verify import has_whole_voxel_data
 from FractureSegmentationLib.mrml.nodes import Matrix, OrientedImage, TransformableNode, VolumeNode
 from FractureSegmentationLib.types import Box, FloatArray, PointLps
 from FractureSegmentationLib.volume import Volume
@@ -245,7 +245,7 @@ def write_ct(node: VolumeNode, path: Path) -> None:
             sitk.WriteImage(volume_to_sitk(volume), str(path), useCompression=False)
         except RuntimeError as error:
             raise unwritten from error
-    if not is_whole(path):
+    if not has_whole_voxel_data(path):
         raise unwritten
 
 

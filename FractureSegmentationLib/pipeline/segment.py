@@ -10,6 +10,7 @@ from pathlib import Path
 from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.bones.crop import bone_crops
+from FractureSegmentationLib.bones.position import position_warnings
 from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.io.folder import staged_folder
@@ -167,6 +168,8 @@ def _bones(
         is_already_masked=given.is_already_masked,
         model_cache=model_cache,
     )
+    for sentence in position_warnings(masks.bones):
+        progress.warn(sentence)
     wanted = wanted_bones(masks.bones, settings.only, model.method.bones, progress)
     refuse_unnumbered_bones(wanted, settings.numbering)
     return masks, wanted

@@ -159,20 +159,20 @@ class Match:
     Attributes:
         distances_mm: (N,) to the nearest point of its surface.
         normals: (N, 3) unit normals of the surface there; inwards or outwards.
-        heights_mm: (N,) how far the points lie above the surface, along those normals.
+        slice_positions_mm: (N,) how far the points lie above the surface, along those normals.
         reach_mm: the surface is taken as flat so far around its points.
     """
 
     distances_mm: npt.NDArray[np.float64]
     normals: Points
-    heights_mm: npt.NDArray[np.float64]
+    slice_positions_mm: npt.NDArray[np.float64]
     reach_mm: float
 
     @property
     def gaps_mm(self) -> npt.NDArray[np.float64]:
         """(N,) how far the points are from the surface, which is denser than its points."""
         is_near = self.distances_mm <= self.reach_mm
-        return np.where(is_near, np.abs(self.heights_mm), self.distances_mm)
+        return np.where(is_near, np.abs(self.slice_positions_mm), self.distances_mm)
 
 
 class BoneSurface:
@@ -263,7 +263,7 @@ def _matched(legs: Sequence[_Leg], mirrored: Points) -> Match:
     return Match(
         distances_mm=np.concatenate([one.distances_mm for one in matches]),
         normals=np.concatenate([one.normals for one in matches]),
-        heights_mm=np.concatenate([one.heights_mm for one in matches]),
+        slice_positions_mm=np.concatenate([one.slice_positions_mm for one in matches]),
         reach_mm=min(one.reach_mm for one in matches),
     )
 
@@ -283,5 +283,5 @@ def _step(
     along = (surface @ normal)[:, None]
     tilts = -2.0 * ((part @ across.T) * along + heights * (surface @ across.T))
     system = np.hstack([tilts, 2.0 * along])
-    solution, *_ = np.linalg.lstsq(system, -match.heights_mm[counts], rcond=None)
+    solution, *_ = np.linalg.lstsq(system, -match.slice_positions_mm[counts], rcond=None)
     return solution[:2] @ across, float(solution[2])

@@ -170,7 +170,7 @@ def _laid_over(
         middle = here.mean(axis=0)
         arms = np.cross(here - middle, match.normals[counts])
         system = np.hstack([arms, match.normals[counts]])
-        solution, *_ = np.linalg.lstsq(system, -match.heights_mm[counts], rcond=None)
+        solution, *_ = np.linalg.lstsq(system, -match.slice_positions_mm[counts], rcond=None)
         back = _motion(solution, middle) @ back
         turn, shift = solution[:3], solution[3:]
         if np.linalg.norm(turn) * _ARM_MM + np.linalg.norm(shift) <= config.settled_mm:

@@ -22,6 +22,8 @@ from unittest import mock
 # Before Qt starts: no screen is needed.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from Resources.small_png import shrink
+
 if TYPE_CHECKING:
     from Testing.gui.host.host import Host
 
@@ -76,6 +78,7 @@ class Photographer:
         self.host.process_events(0.3)
         path = self.folder / f"{name}.png"
         self.host.screenshot(widget, path)
+        shrink(path)
         self.taken.append(path)
 
 

@@ -127,9 +127,10 @@ def test_reload_runs_the_file_again(host: Host, panel: Any) -> None:
     fresh = slicer.modules.HostDemoWidget
     assert fresh is not panel
     assert type(fresh) is not type(panel)
-    assert panel.events[-1] == "exit"
-    assert "cleanup" in panel.events
-    assert fresh.events == ["enter"]
+    assert panel.events[-1] == "cleanup"
+    assert fresh.parent is panel.parent
+    assert fresh.parent.isEntered
+    assert fresh.events == []
     assert slicer.util.getModuleWidget("HostDemo") is fresh
 
 

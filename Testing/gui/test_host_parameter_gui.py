@@ -39,11 +39,8 @@ class Gui:
 
 def bound(kind: Any, widget: Any, node: Any) -> Any:
     widget.setObjectName("widget")
-    widget.setProperty("SlicerParameterName", "parameter")
-    gui = Gui()
-    gui.widget = widget
     parameters = wrapped(parameter=kind)(node)
-    parameters.tag = parameters.connectGui(gui)
+    parameters.tag = parameters.connectParametersToGui({"parameter": widget})
     return parameters
 
 
@@ -131,6 +128,47 @@ def test_a_node_selector_follows_its_parameter(host: Host, node: Any) -> None:
     parameters.parameter = None
 
     assert selector.currentNode() is None
+
+
+def test_connect_gui_binds_what_names_a_parameter_and_loses_its_tag(host: Host, node: Any) -> None:
+    import qt
+
+    gui = Gui()
+    gui.widget = qt.QCheckBox()
+    gui.widget.setProperty("SlicerParameterName", "parameter")
+    parameters = wrapped(parameter=bool)(node)
+
+    tag = parameters.connectGui(gui)
+    parameters.disconnectGui(tag)
+    gui.widget.checked = True
+
+    assert tag is None
+    assert parameters.parameter is True
+
+
+def test_a_parted_connection_leaves_its_observer_on_the_node(host: Host, node: Any) -> None:
+    """Another connection of the same wrapper is shown by both observers."""
+    import qt
+
+    box = qt.QCheckBox()
+    parameters = wrapped(parameter=bool)(node)
+    shown: list[bool] = []
+    parameters.disconnectGui(parameters.connectParametersToGui({"parameter": box}))
+    parameters.connectParametersToGui({"parameter": box})
+    binding = parameters._bindings[1][0]
+    write = binding.write
+    binding.write = lambda value: (shown.append(value), write(value))
+
+    parameters.parameter = True
+
+    assert shown == [True, True]
+
+
+def test_a_kept_wrapper_has_its_defaults_again_after_the_node_was_emptied(node: Any) -> None:
+    parameters = wrapped(parameter=(int, 3))(node)
+    node.UnsetParameter("parameter")
+
+    assert parameters.parameter == 3
 
 
 def test_a_widget_that_names_no_parameter_is_an_error(host: Host, node: Any) -> None:

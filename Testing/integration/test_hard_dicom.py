@@ -110,9 +110,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "steep lean": (
         {"shift_mm_per_slice": (0.0, 3.0, 0.0)}, "56.3 degrees from the straight", "without tilt"
     ),
-    "crooked": ({"change": jumping}, "crooked", "evenly spaced"),
+    "uneven shear": ({"change": jumping}, "sheared unevenly", "evenly spaced"),
     "missing slice": (
-        {"heights_mm": [2.0 * k for k in range(13) if k != 6]},
+        {"slice_positions_mm": [2.0 * k for k in range(13) if k != 6]},
         "uneven steps from 2.00 to 4.00 mm: the largest is between slices 6 and 7 of 12",
         "at most 3 mm",
     ),
@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "mixed spacings": (at_slice(5, PixelSpacing=[0.5, 0.8]), "different pixel spacings", "again"),
     "mixed sizes": (at_slice(5, Rows=4), "different sizes (4 x 10, 8 x 10)", "again"),
     "duplicates": (
-        {"heights_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
+        {"slice_positions_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
         "1 duplicate positions: e.g. slices 4 and 5 of 12",
         "every scan or phase",
     ),
@@ -139,7 +139,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         at_slice(3, RescaleSlope=None, RescaleIntercept=None), "only of some images", "Give a CT"
     ),
     "many problems": (
-        {"heights_mm": [0, 2, 9], **fields(Modality="PT")},
+        {"slice_positions_mm": [0, 2, 9], **fields(Modality="PT")},
         "uneven steps from 2.00 to 7.00 mm: the largest is between slices 2 and 3 of 3; it is not "
         "a CT (its modality is PT); it has 3 slices where at least 10 are needed",
         "Give a CT",
@@ -250,7 +250,7 @@ def test_the_longest_series_is_never_silently_replaced_by_a_shorter_one(
     room: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The 13 slices have a gap; the 12 would do, but only if the user says so."""
-    two_series(room, heights_mm=[2.0 * k for k in range(14) if k != 6])
+    two_series(room, slice_positions_mm=[2.0 * k for k in range(14) if k != 6])
 
     told = check_refusal(room, capsys, "uneven steps", "name another with --series")
 
@@ -313,15 +313,16 @@ def bone_and_soft_tissue(room: Path) -> None:
 READ: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "tilt": (
         lambda room: bone_series(room, shift_mm_per_slice=(0.0, 0.25, 0.0)).write(),
-        ["lean by 14.0 degrees (tilted gantry)"],
+        ["gantry tilt of 14.0 degrees"],
     ),
     "missing slice": (
-        lambda room: bone_series(room, heights_mm=[k for k in range(25) if k != 9]).write(),
+        lambda room: bone_series(room, slice_positions_mm=[k for k in range(25) if k != 9]).write(),
         ["uneven, from 1.00 to 2.00 mm (the largest between slices 9 and 10 of 24)"],
     ),
     "uneven enhanced": (
         lambda room: EnhancedMaker(
-            bone_series(room, heights_mm=[k for k in range(25) if k != 9]), [*range(23, -1, -1)]
+            bone_series(room, slice_positions_mm=[k for k in range(25) if k != 9]),
+            [*range(23, -1, -1)],
         ).write(),
         ["uneven, from 1.00 to 2.00 mm"],
     ),

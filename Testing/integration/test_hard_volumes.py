@@ -493,6 +493,11 @@ def test_absent_values_and_padding_are_air(
     [
         (lambda hu: hu.astype(np.uint16), "stored as large positive ones"),
         (lambda hu: (hu + 1024).astype(np.uint16), "rescale intercept was not applied"),
+        (lambda hu: with_padding(hu + 1024), "rescale intercept was not applied"),
+        (lambda hu: hu - 1024, "applied twice"),
+        (lambda hu: with_padding(hu - 1024), "applied twice"),
+        (lambda hu: hu.clip(0), "all cut off at 0"),
+        (lambda hu: hu.clip(0).astype(np.uint16), "all cut off at 0"),
         (lambda hu: np.clip(hu / 8 + 125, 0, 255).astype(np.uint8), "a normalised picture"),
         (lambda hu: np.full(hu.shape, np.nan, np.float32), "holds no number"),
     ],
@@ -514,6 +519,31 @@ def test_values_that_no_ct_has_are_refused_with_the_range_seen(
     assert words in printed.err
     assert printed.err.count("\n") == 1
     assert snapshot_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.5, 1.0, 0.8), (4.0, 1.0, 2.0)])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda hu: with_padding(hu + 1024), "was not applied"),
+        (lambda hu: hu - 1024, "applied twice"),
+        (lambda hu: hu.clip(0), "cut off at 0"),
+    ],
+)
+def test_a_spoilt_scale_is_refused_on_an_oblique_grid_of_uneven_voxels_too(
+    tmp_path: Path,
+    change: Callable[[np.ndarray], np.ndarray],
+    words: str,
+    spacing_mm: tuple[float, float, float],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ct, mask = a_case(a_grid(spacing_mm, turned_by((15.0, -25.0, 40.0))))
+
+    spoilt = change(np.asarray(ct.voxels)).astype(np.int16)
+
+    assert run(write(tmp_path / "in", (ct.with_voxels(spoilt), mask))) == 2
+    assert words in capsys.readouterr().err
+    assert run(write(tmp_path / "good", (ct, mask))) == 0
 
 
 def test_the_voxels_are_those_of_the_file_named_not_of_its_unpacked_twin(

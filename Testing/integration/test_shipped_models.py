@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fracseg_training.benchmarks.folds import FOLDS_FOLDER
 from FractureSegmentationLib.networks.model_folder import SHIPPED_FOLDER
 from FractureSegmentationLib.networks.weights import load_model
 
 MEGABYTE = 1024 * 1024
 SHIPPED = sorted(path.parent for path in SHIPPED_FOLDER.glob("*/model.json"))
-FOLDS = sorted(path.parent for path in FOLDS_FOLDER.glob("*/model.json"))
 
 
 def parameters_of(folder: Path) -> int:
@@ -20,7 +18,7 @@ def parameters_of(folder: Path) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("folder", [*SHIPPED, *FOLDS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_model_loads_and_is_named_like_its_folder(folder: Path) -> None:
     spec, network = load_model(folder)
 
@@ -35,17 +33,10 @@ def test_the_three_models_of_the_product_are_there() -> None:
     assert names == {"fracsegmentator-small", "bones-coarse", "bones-fine"}
 
 
-@pytest.mark.parametrize("folder", FOLDS, ids=lambda folder: folder.name)
-def test_fold_left_out_the_patient_in_its_name(folder: Path) -> None:
-    spec, _ = load_model(folder)
+def test_all_weights_together_take_at_most_20_megabytes() -> None:
+    sizes = [file.stat().st_size for folder in SHIPPED for file in folder.iterdir()]
 
-    assert spec.folds == (folder.name.removeprefix("fold_"),)
-
-
-def test_all_weights_together_take_at_most_40_megabytes() -> None:
-    sizes = [file.stat().st_size for folder in (*SHIPPED, *FOLDS) for file in folder.iterdir()]
-
-    assert 0 < sum(sizes) <= 40 * MEGABYTE
+    assert 0 < sum(sizes) <= 20 * MEGABYTE
 
 
 def test_small_fragment_network_has_at_most_5_million_parameters() -> None:

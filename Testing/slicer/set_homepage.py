@@ -1,8 +1,9 @@
-"""Write the address of the repository wherever the catalogue of extensions looks for it.
+"""Write the address of the repository wherever a program looks for it.
 
     python Testing/slicer/set_homepage.py https://github.com/OWNER/SlicerFractureSegmentation
 
-Homepage, icon, screenshots and the entry for the catalogue follow from that one address.
+Homepage, icon, screenshots, citation and the entry for the catalogue follow from that one address.
+The name of the repository starts with "Slicer", that of the extension does not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-PLACES = ("CMakeLists.txt", "Resources/ExtensionsIndex/FractureSegmentation.json")
+PLACES = (
+    "CMakeLists.txt",
+    "CITATION.cff",
+    "Resources/ExtensionsIndex/FractureSegmentation.json",
+)
 
 _ADDRESS = re.compile(r"https://github\.com/(?P<name>[A-Za-z0-9][\w-]*/[\w.-]+)")
 _HOMEPAGE = re.compile(r'^set\(EXTENSION_HOMEPAGE "(?P<address>[^"]+)"\)$', re.MULTILINE)
@@ -27,8 +32,8 @@ def repository_name(address: str) -> str:
     found = _ADDRESS.fullmatch(address.removesuffix("/").removesuffix(".git"))
     if not found:
         raise ValueError(f"expected https://github.com/OWNER/REPOSITORY, got {address!r}")
-    if "slicer" not in found["name"].partition("/")[2].lower():
-        raise ValueError("the catalogue wants a repository name with 'Slicer' in it")
+    if not found["name"].partition("/")[2].startswith("Slicer"):
+        raise ValueError("the catalogue wants a repository name that starts with 'Slicer'")
     return found["name"]
 
 

@@ -1,12 +1,12 @@
 """Leave one patient out: which weights may judge which case.
 
-The fold weights ship with the training package, in half precision: `models/fold_001` never saw
-patient 001, nor anything simulated from it.
+`fracseg train --exclude-patient` makes the weights of a fold; none ship. `fold_001` never saw
+patient 001, nor anything simulated from it. Resources/model-card.md has the recipe of the folds
+behind the project's figures.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fracseg_training.data.prepare import real_cases
@@ -26,21 +26,29 @@ from FractureSegmentationLib.networks.weights import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from fracseg_training.data.cases import Case
     from FractureSegmentationLib.instances.config import RecoveryConfig
     from FractureSegmentationLib.volume import FragmentMap
 
-FOLDS_FOLDER = Path(__file__).parents[1] / "models"
+
+def folds_wanted() -> MissingWeightsError:
+    """What is reported where weights that leave the patients out are needed and none are named."""
+    return MissingWeightsError(
+        "Weights that never saw the patients are needed, and none ship.",
+        "For each patient P run `fracseg train CASES RUN --exclude-patient P` and name RUN/model, "
+        "or a folder that holds it as fold_P, with --model (see docs/training.md).",
+    )
 
 
-def fold_predictor(patient: str, *, device: str = "auto", folder: Path = FOLDS_FOLDER) -> Predictor:
+def fold_predictor(patient: str, folder: Path, *, device: str = "auto") -> Predictor:
     """The network that never saw a patient.
 
     Args:
         patient: who is left out.
-        device: see `Predictor`.
         folder: see `fold_model`.
+        device: see `Predictor`.
 
     Raises:
         MissingWeightsError: there is no fold for that patient.
@@ -49,7 +57,7 @@ def fold_predictor(patient: str, *, device: str = "auto", folder: Path = FOLDS_F
     return Predictor(network, window_plan(), device=device)
 
 
-def fold_model(patient: str, folder: Path = FOLDS_FOLDER) -> Path:
+def fold_model(patient: str, folder: Path) -> Path:
     """The model folder that judges a patient.
 
     Args:
@@ -72,7 +80,7 @@ def fold_model(patient: str, folder: Path = FOLDS_FOLDER) -> Path:
     return model
 
 
-def seen_warning(patient: str, folder: Path = FOLDS_FOLDER) -> str:
+def seen_warning(patient: str, folder: Path) -> str:
     """A warning if the weights that judge a patient were trained on it, or may have been; or "".
 
     Args:
@@ -89,21 +97,21 @@ def seen_warning(patient: str, folder: Path = FOLDS_FOLDER) -> str:
 
 def real_maps(
     patients: Sequence[Path],
+    folder: Path,
     change: MaskChange = "exact",
     *,
     device: str = "auto",
-    folder: Path = FOLDS_FOLDER,
 ) -> Iterator[tuple[Case, FragmentMap]]:
     """The fragment map of every bone of every patient, each by the fold that left it out.
 
     Args:
         patients: folders, see `real_cases`; named for the patient.
+        folder: see `fold_model`.
         change: what is done to the ground-truth masks.
         device: see `Predictor`.
-        folder: see `fold_model`.
     """
     for patient in patients:
-        predictor = fold_predictor(patient.name, device=device, folder=folder)
+        predictor = fold_predictor(patient.name, folder, device=device)
         for case in real_cases(patient):
             mask = changed_mask(case.fragments > 0, change)
             yield case, predicted_map(case, mask, predictor)

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from fracseg_training.benchmarks.clicks.evidence import MapKind
 
 _PATIENT = click.Path(exists=True, file_okay=False, path_type=Path)
+_MODEL = click.option(
+    "--model",
+    type=_PATIENT,
+    help="Model folder that judges all PATIENTS, or a folder with a model fold_PATIENT for each.",
+)
 SPEED_PARTS = ("recovery", "encoding", "growth", "predictor", "padding", "avx2")
 
 
@@ -37,17 +42,12 @@ def oracle(data_dir: Path) -> None:
     show_default=True,
     help="What is done to the ground-truth masks, by one voxel.",
 )
-@click.option(
-    "--model",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Model folder that judges all, or a folder with a model fold_PATIENT for each.  "
-    "[default: the folds that ship]",
-)
+@_MODEL
 @click.option("--device", default="auto", show_default=True)
 def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str) -> None:
-    """Real PATIENTS, masks given, each judged by the fold that left it out."""
+    """Real PATIENTS with reference masks, each judged by weights of --model that left it out."""
     from fracseg_training.benchmarks.folds import (
-        FOLDS_FOLDER,
+        folds_wanted,
         real_maps,
         real_results,
         seen_warning,
@@ -57,11 +57,12 @@ def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str)
 
     changes: dict[str, MaskChange] = {name: name for name in get_args(MaskChange)}
     change = changes[mask]
-    folder = model or FOLDS_FOLDER
+    if model is None:
+        raise folds_wanted()
     for patient in patients:
-        if warning := seen_warning(patient.name, folder):
+        if warning := seen_warning(patient.name, model):
             click.echo(f"Warning: {warning}.", err=True)
-    maps = list(real_maps(patients, change, device=device, folder=folder))
+    maps = list(real_maps(patients, model, change, device=device))
     recoveries = {"default": RecoveryConfig(), "paper": RecoveryConfig(mode="paper")}
     for name, results in real_results(maps, change, recoveries).items():
         click.echo(f"{name} recovery, {mask} masks")
@@ -119,15 +120,18 @@ def auto(label_map: Path, names: Path, count: int, seed: int, device: str) -> No
     type=click.Choice(["folds", "oracle", "none"]),
     default="folds",
     show_default=True,
-    help="Contact map that splits go by: of the fold weights, a perfect one, or the CT alone.",
+    help="Contact map that splits go by: from --model, a perfect one, or none (the CT alone).",
 )
+@_MODEL
 @click.option("--seed", default=0, show_default=True, type=int)
 @click.option("--device", default="auto", show_default=True)
-def clicks(patients: tuple[Path, ...], kind: MapKind, seed: int, device: str) -> None:
+def clicks(
+    patients: tuple[Path, ...], kind: MapKind, model: Path | None, seed: int, device: str
+) -> None:
     """Simulate merge and split clicks on errors in the bones of real PATIENTS."""
     from fracseg_training.benchmarks.clicks.table import click_lines
 
-    for line in click_lines(patients, kind, seed=seed, device=device):
+    for line in click_lines(patients, kind, model=model, seed=seed, device=device):
         click.echo(line)
 
 

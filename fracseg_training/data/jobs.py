@@ -53,17 +53,17 @@ def refuse_unusable(request: Request) -> None:
     """
     from fracseg_training.data.sources import anatomy_of
 
-    _refuse_twins(
+    _reject_duplicates(
         (folder.name for folder in request.patients),
         "Several patients have the same name: {}.",
         "A patient goes by the name of its folder: give each folder once, and rename the others.",
     )
-    _refuse_twins(
+    _reject_duplicates(
         (anatomy_of(labels) for labels, _ in request.label_maps),
         "Several label maps stand for the same patient: {}.",
         "A label map goes by its file name up to the first underscore: rename the file.",
     )
-    _refuse_twins(
+    _reject_duplicates(
         _prefixes(request),
         "The cases of several sources would have the same names: {}...",
         "Rename the patient's folder or the label map.",
@@ -135,7 +135,7 @@ def _prefixes(request: Request) -> list[str]:
     ]
 
 
-def _refuse_twins(names: Iterable[str], message: str, remedy: str) -> None:
+def _reject_duplicates(names: Iterable[str], message: str, remedy: str) -> None:
     """Names that differ in case alone are one file on some disks."""
     counts = Counter(name.casefold() for name in names)
     if twins := sorted(name for name, count in counts.items() if count > 1):

@@ -41,7 +41,7 @@ def write_formats(
         FracSegError: a format could not be written; earlier ones of the list are there.
     """
     from FractureSegmentationLib.export.export import ExportRequest, export_segmentation
-    from FractureSegmentationLib.io.scratch import scratch_folder
+    from FractureSegmentationLib.io.temporary import scratch_folder
     from FractureSegmentationLib.mrml.segmentation import fragments_of
     from FractureSegmentationLib.progress import Progress
     from FractureSegmentationLib.results.seg_nrrd import write_seg_nrrd

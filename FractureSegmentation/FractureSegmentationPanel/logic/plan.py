@@ -37,6 +37,17 @@ class PlanLogic:
 
     def __init__(self) -> None:
         self._plans = PerNode()
+        self._moves = PerNode()
+
+    def movesOf(self, segmentation: Any) -> Any:
+        """The undo history of a plan's moves, `mrml.plan_history.MoveHistory`."""
+        from FractureSegmentationLib.mrml.plan_history import MoveHistory
+
+        return self._moves.value_of(segmentation, lambda: MoveHistory(segmentation))
+
+    def forgetMoves(self) -> None:
+        """The scene is closing: what was moved can no longer be undone."""
+        self._moves.clear()
 
     def forgetPlans(self) -> None:
         """The scene is closing, or fragments have changed: what was measured is no longer true."""
@@ -70,7 +81,7 @@ class PlanLogic:
             FracSegError: a format could not be written.
         """
         from FractureSegmentationLib.errors import InputError
-        from FractureSegmentationLib.io.scratch import scratch_folder
+        from FractureSegmentationLib.io.temporary import scratch_folder
         from FractureSegmentationPanel.logic.export_files import (
             DICOM_SEG,
             problem_of_dicom_seg,
@@ -115,12 +126,14 @@ class PlanLogic:
 
         plan = create_plan(segmentation)
         self._plans.keep(segmentation, plan)
+        self.movesOf(segmentation)
         return plan
 
     def removePlan(self, segmentation: Any) -> None:
         """Take the plan out of the scene, with its mirrored side; the segmentation stays."""
         self.planOf(segmentation).remove()
         self._plans.forget(segmentation)
+        self._moves.forget(segmentation)
 
     def planOf(self, segmentation: Any) -> Any:
         """The plan of a segmentation.

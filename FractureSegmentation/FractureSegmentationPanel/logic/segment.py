@@ -383,10 +383,10 @@ def _says_nothing_of_orientation(path: Path, _changed: int) -> bool:
     """Whether an image file could say where the patient's left is, and does not."""
     from FractureSegmentationLib.errors import InputError
     from FractureSegmentationLib.io.image_header import HeaderError
-    from FractureSegmentationLib.io.wholeness import read_image_header
+    from FractureSegmentationLib.io.verify import read_image_header
 
     try:
-        return not read_image_header(path).placements
+        return not read_image_header(path).affines
     except (HeaderError, InputError, OSError, ValueError):
         # Of another kind, such as DICOM; what Slicer could read is not judged again.
         return False

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path, PurePath
 
-from FractureSegmentationLib.io.leftovers import clear_leftovers, private_sibling, released
+from FractureSegmentationLib.io.temporary import clear_leftovers, private_sibling, released
 
 CT_FILE = "ct.nrrd"
 BONES_FILE = "bones.nrrd"

@@ -12,7 +12,12 @@ from slicer.i18n import tr as _
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationPanel.sections.drawing import Drawing, Kind, hint_of
-from FractureSegmentationPanel.sections.editor import EditorHistory, EmbeddedEditor
+from FractureSegmentationPanel.sections.editor import (
+    REDO_KEYS,
+    UNDO_KEYS,
+    EditorHistory,
+    EmbeddedEditor,
+)
 from FractureSegmentationPanel.sections.messages import busy_cursor, failures_shown_in, show_message
 
 
@@ -32,7 +37,13 @@ class CorrectSection:
             self.onDrawingChanged, self.onDrawingStopped, lambda: ui.samePieceCheckBox.checked
         )
         self._shortcuts = Shortcuts(
-            {"M": self.onMerge, "S": self._toggler("points"), "A": self._toggler("piece")}
+            {
+                "M": self.onMerge,
+                "S": self._toggler("points"),
+                "A": self._toggler("piece"),
+                **dict.fromkeys(UNDO_KEYS, self.onUndo),
+                **dict.fromkeys(REDO_KEYS, self.onRedo),
+            }
         )
         self._drawing_keys = Shortcuts({"Return": self.onApplyCut, "Esc": self.onStopDrawing})
         self._draw_buttons: dict[Kind, Any] = {
@@ -69,6 +80,10 @@ class CorrectSection:
         self._drawing_keys.remove()
         self.editor.leave()
 
+    def cleanup(self) -> None:
+        """The panel goes away."""
+        self.editor.cleanup()
+
     def forgetNodes(self) -> None:
         """The scene is closing."""
         self._drawing.stop()
@@ -88,9 +103,18 @@ class CorrectSection:
         ui.splitPlaneButton.enabled = ui.assignButton.enabled = len(selected) == 1
         if self._drawing.kind is not None:
             self._draw_buttons[self._drawing.kind].enabled = True
-        ui.undoButton.enabled = has_fragments and self.history.can_undo
-        ui.redoButton.enabled = has_fragments and self.history.can_redo
+        self.refreshUndo()
         ui.adoptButton.visible = has_fragments and bool(self._logic.newSegments(segmentation))
+
+    def refreshUndo(self) -> None:
+        """Enable undo and redo, and say what they would do."""
+        timeline = self._panel.undo
+        for button, text, nothing in (
+            (self._ui.undoButton, timeline.undo_text(), _("There is nothing to undo.")),
+            (self._ui.redoButton, timeline.redo_text(), _("There is nothing to redo.")),
+        ):
+            button.enabled = bool(text)
+            button.toolTip = text or nothing
 
     def onMerge(self) -> None:
         """Merge the selected fragments."""
@@ -105,12 +129,12 @@ class CorrectSection:
         self._change(self._logic.renumber)
 
     def onUndo(self) -> None:
-        """Take the last change back."""
-        self._change(self._logic.undo)
+        """Take back what was done last: a correction, or a move of the plan."""
+        self._restore(self._panel.undo.undo)
 
     def onRedo(self) -> None:
         """Make it again."""
-        self._change(self._logic.redo)
+        self._restore(self._panel.undo.redo)
 
     def onAdopt(self) -> None:
         """Make fragments of what was drawn in the Segment Editor."""
@@ -152,7 +176,6 @@ class CorrectSection:
         self.editor.leave()
         self._drawing.start(kind, bounds)
         self._drawing_keys.install()
-        ui.drawingHintLabel.text = hint_of(kind)
         ui.samePieceCheckBox.visible = kind == "points"
         ui.samePieceCheckBox.checked = False
         ui.applyCutButton.visible = kind != "piece"
@@ -162,10 +185,11 @@ class CorrectSection:
         self.onDrawingChanged()
 
     def onDrawingChanged(self) -> None:
-        """A point was drawn."""
+        """A point was drawn, or the mouse does something else now."""
         kind, least = self._drawing.kind, {"points": 2, "plane": 0, "curve": 2}
         if kind is None:
             return
+        self._ui.drawingHintLabel.text = hint_of(kind, self._drawing.state)
         if kind == "piece":
             if self._drawing.points():
                 self.onApplyCut()
@@ -245,6 +269,11 @@ class CorrectSection:
         self._panel.fragmentsChanged()
         return is_done
 
+    def _restore(self, action: Callable[[], None]) -> None:
+        with failures_shown_in(self._ui.correctMessageLabel), busy_cursor():
+            action()
+        self.refresh()
+
     def _toggler(self, kind: Kind) -> Callable[[], None]:
         def toggle() -> None:
             is_this = self._drawing.kind == kind
@@ -262,8 +291,8 @@ class Shortcuts:
 
     Args:
         actions: what each key does, by the key's name, e.g. "M" or "Ctrl+Z". Not to be used: the
-            keys of the Segment Editor (digits, Q, W, Y, Z, I, Space, Esc), for Qt answers a key
-            that two want by doing neither.
+            keys of the Segment Editor (digits, Q, W, I, Space, Esc), for Qt answers a key that two
+            want by doing neither.
     """
 
     def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:

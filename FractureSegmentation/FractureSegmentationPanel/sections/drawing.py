@@ -11,6 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 
 Kind = Literal["points", "plane", "curve", "piece"]
+State = Literal["placing", "finished", "paused"]
 PointRas = tuple[float, float, float]
 
 _CLASSES: dict[Kind, str] = {
@@ -20,14 +21,19 @@ _CLASSES: dict[Kind, str] = {
     "piece": "vtkMRMLMarkupsFiducialNode",
 }
 _PLANE_MARGIN = 1.3
+_LEAST_OF_CURVE = 2
 _BEFORE_OTHERS = 10.0
 
 
 class Drawing:
     """A markups node that lives while the user draws; it is neither listed nor saved.
 
+    A right click or a double click in a view ends Slicer's placing. The drawing places again, but a
+    line of two points or more counts as finished. It waits while the user has another mouse mode,
+    and ends when points of something else are placed.
+
     Args:
-        on_changed: called after every point.
+        on_changed: called after every point, and when clicking ends or goes on.
         on_stopped: called when the drawing is gone, also because the scene was closed.
         joins_piece: whether the next point belongs to the piece of the last one.
     """
@@ -45,7 +51,9 @@ class Drawing:
         self._last_piece = 0
         self._view_direction: PointRas = (0.0, 0.0, 1.0)
         self._ctrl_clicks = CtrlClicks(self._on_ctrl_click)
+        self._persistence: int | None = None
         self.kind: Kind | None = None
+        self.state: State = "placing"
 
     @property
     def node(self) -> Any:
@@ -72,6 +80,7 @@ class Drawing:
             _lay_plane(node, bounds_ras or (-50.0, 50.0) * 3)
         else:
             self._place(node)
+            self._watch_mouse_mode()
         events = [slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent]
         events += [slicer.vtkMRMLMarkupsNode.PointRemovedEvent]
         for event in events:
@@ -89,9 +98,7 @@ class Drawing:
         self._tags.clear()
         self._ctrl_clicks.stop()
         node, self._node_id, self.kind = self.node, "", None
-        interaction = slicer.app.applicationLogic().GetInteractionNode()
-        if interaction is not None:
-            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+        self._give_mouse_back(node)
         if node is not None:
             # A view that is in the middle of placing would keep what it shows.
             node.SetDisplayVisibility(False)
@@ -128,10 +135,60 @@ class Drawing:
         selection, interaction = logic.GetSelectionNode(), logic.GetInteractionNode()
         selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
         selection.SetActivePlaceNodeID(node.GetID())
+        if self._persistence is None:
+            self._persistence = interaction.GetPlaceModePersistence()
         interaction.SetPlaceModePersistence(1)
         interaction.SetCurrentInteractionMode(interaction.Place)
+        self.state = "placing"
         if self.kind == "points":
             self._ctrl_clicks.start()
+
+    def _watch_mouse_mode(self) -> None:
+        logic = slicer.app.applicationLogic()
+        selection, interaction = logic.GetSelectionNode(), logic.GetInteractionNode()
+        for node, event in (
+            (interaction, interaction.InteractionModeChangedEvent),
+            (selection, selection.ActivePlaceNodeIDChangedEvent),
+        ):
+            self._tags.append((node, node.AddObserver(event, self._on_mouse_mode)))
+
+    def _on_mouse_mode(self, *_: Any) -> None:
+        # The view that has changed it is still at work.
+        qt.QTimer.singleShot(0, self._follow_mouse_mode)
+
+    def _follow_mouse_mode(self) -> None:
+        node = self.node
+        if self.kind is None or self.kind == "plane" or node is None:
+            return
+        logic = slicer.app.applicationLogic()
+        interaction = logic.GetInteractionNode()
+        mode = interaction.GetCurrentInteractionMode()
+        if mode == interaction.Place:
+            if logic.GetSelectionNode().GetActivePlaceNodeID() != self._node_id:
+                self.stop()
+                return
+            self.state = "placing"
+        elif mode != interaction.ViewTransform:
+            self.state = "paused"
+        elif self.kind == "curve" and len(self._defined()) >= _LEAST_OF_CURVE:
+            self.state = "finished"
+        else:
+            self._place(node)
+        self._on_changed()
+
+    def _give_mouse_back(self, node: Any) -> None:
+        """End our placing and its persistence; whatever else the mouse does now goes on."""
+        before, self._persistence = self._persistence, None
+        logic = slicer.app.applicationLogic()
+        selection, interaction = logic.GetSelectionNode(), logic.GetInteractionNode()
+        if before is None or interaction is None:
+            return
+        is_placing = interaction.GetCurrentInteractionMode() == interaction.Place
+        if is_placing and node is not None and selection.GetActivePlaceNodeID() != node.GetID():
+            return  # Whoever places has chosen the persistence as well.
+        interaction.SetPlaceModePersistence(before)
+        if is_placing:
+            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
 
     def _defined(self) -> list[int]:
         node = self.node
@@ -145,7 +202,8 @@ class Drawing:
         return _tuple(self.node.GetNthControlPointPositionWorld(index))
 
     def _on_ctrl_click(self, point_ras: PointRas) -> None:
-        self.add(point_ras)
+        if self.state == "placing":
+            self.add(point_ras)
 
     def _on_points(self, *_: Any) -> None:
         if len(self._defined()) == 1:
@@ -167,8 +225,12 @@ class Drawing:
             self.stop()
 
 
-def hint_of(kind: Kind) -> str:
+def hint_of(kind: Kind, state: State = "placing") -> str:
     """The instruction for the user."""
+    if state == "paused":
+        return str(_("Paused for the mouse mode chosen in the toolbar; Esc gives the drawing up."))
+    if state == "finished":
+        return str(_("The line is drawn. Drag its points to correct it, then cut."))
     if kind == "points":
         return str(
             _(

@@ -10,7 +10,9 @@ PARAMETER_TAG = "FractureSegmentation"
 """Our own editor node: the Segment Editor module keeps its effect, segment and masks."""
 
 EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Islands", "Smoothing")
-_UNDO_STATES = 20
+UNDO_KEYS, REDO_KEYS = ("Ctrl+Z", "Z"), ("Ctrl+Y", "Y")
+"""The Segment Editor has had both forms; the panel answers them in its place."""
+_REGISTERED = "effectRegistered(QString)"
 
 
 class EmbeddedEditor:
@@ -31,7 +33,7 @@ class EmbeddedEditor:
         if self._widget is None:
             self._widget = self._made()
             if self._are_keys_wanted:
-                self._widget.installKeyboardShortcuts()
+                self._install_keys()
         return self._widget
 
     @property
@@ -41,6 +43,8 @@ class EmbeddedEditor:
 
     def show(self, segmentation: Any, volume: Any) -> None:
         """Edit these nodes; their order matters to the editor."""
+        from FractureSegmentationLib.mrml.history import undo_states
+
         if segmentation is None and not self.is_made:
             return
         widget = self.widget
@@ -50,13 +54,14 @@ class EmbeddedEditor:
             widget.setSegmentationNode(segmentation)
         if segmentation is not None and widget.sourceVolumeNode() is not volume:
             widget.setSourceVolumeNode(volume)
+        widget.setMaximumNumberOfUndoStates(undo_states(segmentation))
 
     def enter(self) -> None:
         """The panel is shown: the editor's keys work."""
         self._are_keys_wanted = True
         if self.is_made:
             self._widget.setupViewObservations()
-            self._widget.installKeyboardShortcuts()
+            self._install_keys()
 
     def leave(self) -> None:
         """The panel is hidden, or its views are needed for something else."""
@@ -73,9 +78,21 @@ class EmbeddedEditor:
             self._widget.setSegmentationNode(None)
             self._widget.setMRMLSegmentEditorNode(None)
 
+    def cleanup(self) -> None:
+        """The panel goes away; the factory of effects, which outlives it, no longer calls."""
+        if self.is_made:
+            factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
+            factory.disconnect(_REGISTERED, self._on_effect_registered)
+            self.forget_nodes()
+            self._widget = None
+
+    def _on_effect_registered(self) -> None:
+        # The widget's own slot takes no argument, and PythonQt trims them for Python alone.
+        if self.is_made:
+            self._widget.updateEffectList()
+
     def _made(self) -> Any:
         widget = slicer.qMRMLSegmentEditorWidget()
-        widget.setMaximumNumberOfUndoStates(_UNDO_STATES)
         # The node before the scene, as the header of the widget asks.
         widget.setMRMLSegmentEditorNode(_editor_node())
         widget.setMRMLScene(slicer.mrmlScene)
@@ -85,9 +102,21 @@ class EmbeddedEditor:
         widget.setSourceVolumeNodeSelectorVisible(False)
         widget.setSwitchToSegmentationsButtonVisible(False)
         factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
-        factory.connect("effectRegistered(QString)", widget.updateEffectList)
+        factory.connect(_REGISTERED, self._on_effect_registered)
         self._place.addWidget(widget)
         return widget
+
+    def _install_keys(self) -> None:
+        """Let the editor's keys work, but for undo and redo: the panel has moves to undo as well.
+
+        Qt answers a key that two shortcuts want by doing neither, so the editor's are disabled.
+        """
+        window = slicer.util.mainWindow()
+        before = set() if window is None else set(window.children())
+        self._widget.installKeyboardShortcuts()
+        for child in () if window is None else set(window.children()) - before:
+            if child.inherits("QShortcut") and child.key.toString() in UNDO_KEYS + REDO_KEYS:
+                child.setEnabled(False)
 
     def _attach(self) -> None:
         """Give the editor its node; a closed scene takes the node away."""

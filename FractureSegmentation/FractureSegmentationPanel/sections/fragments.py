@@ -20,6 +20,7 @@ _ID_ROLE = 32  # Qt::UserRole
 _DIGIT = qt.Qt.AlignRight | qt.Qt.AlignVCenter
 _MOST_ROWS_SHOWN = 4
 _LEAST_WIDTH = 180
+_READ_ONLY = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
 _BUTTON_HEIGHT = 26
 
 
@@ -94,8 +95,11 @@ class FragmentsSection:
             self._logic.setColor(self._panel.segmentation(), self._rows[row].segment_id, color)
 
     def onItemChanged(self, item: Any) -> None:
-        """Show or hide a fragment, or accept it."""
-        if self._is_filling or item.column() not in {VISIBLE, REVIEWED}:
+        """Show or hide a fragment, accept it, or give it another name."""
+        if self._is_filling or item.column() not in {VISIBLE, NAME, REVIEWED}:
+            return
+        if item.column() == NAME:
+            self._rename(item)
             return
         segment_id, is_on = item.data(_ID_ROLE), item.checkState() == qt.Qt.Checked
         with failures_shown_in(self._ui.fragmentsMessageLabel):
@@ -104,6 +108,12 @@ class FragmentsSection:
             else:
                 self._logic.setReviewed(self._panel.segmentation(), [segment_id], is_on)
                 self._panel.fragmentsChanged()
+
+    def _rename(self, item: Any) -> None:
+        with failures_shown_in(self._ui.fragmentsMessageLabel):
+            self._logic.rename(self._panel.segmentation(), item.data(_ID_ROLE), item.text())
+        # The cell's line edit is still open; a refill would take it away under Qt.
+        qt.QTimer.singleShot(0, self._panel.fragmentsChanged)
 
     def onAccept(self) -> None:
         """Mark the selected fragments as reviewed."""
@@ -126,6 +136,7 @@ class FragmentsSection:
         )
         table.horizontalHeaderItem(VISIBLE).setToolTip(_("Whether the fragment is shown"))
         table.horizontalHeaderItem(COLOR).setToolTip(_("Double-click to choose another colour"))
+        table.horizontalHeaderItem(NAME).setToolTip(_("Double-click a name to change it"))
         table.horizontalHeaderItem(CONFIDENCE).setToolTip(
             _("How sure the method is; empty once a fragment was edited")
         )
@@ -137,7 +148,9 @@ class FragmentsSection:
         table.verticalHeader().hide()
         table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         table.setSelectionMode(qt.QAbstractItemView.ExtendedSelection)
-        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setEditTriggers(
+            qt.QAbstractItemView.DoubleClicked | qt.QAbstractItemView.EditKeyPressed
+        )
         table.connect("itemSelectionChanged()", self.onSelectionChanged)
         table.connect("cellClicked(int,int)", self.onCellClicked)
         table.connect("cellDoubleClicked(int,int)", self.onCellDoubleClicked)
@@ -153,13 +166,16 @@ class FragmentsSection:
             table.setItem(row, COLOR, swatch)
             name = qt.QTableWidgetItem(one.name)
             name.setToolTip(one.name)
+            name.setData(_ID_ROLE, one.segment_id)
             table.setItem(row, NAME, name)
             volume = qt.QTableWidgetItem(f"{one.volume_mm3 / 1000.0:.1f}")
             volume.setTextAlignment(_DIGIT)
+            volume.setFlags(_READ_ONLY)
             table.setItem(row, VOLUME, volume)
             known = "" if one.confidence is None else f"{one.confidence:.0%}"
             confidence = qt.QTableWidgetItem(known)
             confidence.setTextAlignment(_DIGIT)
+            confidence.setFlags(_READ_ONLY)
             table.setItem(row, CONFIDENCE, confidence)
             table.setItem(row, REVIEWED, _check_item(one.segment_id, one.is_reviewed))
 

@@ -113,6 +113,7 @@ class PlanSection:
 
     def refreshOverlaps(self) -> None:
         """Warn of fragments that lie in each other; after the hand has come to rest."""
+        self._settle()
         segmentation = self._panel.segmentation()
         if segmentation is None or not self._logic.hasPlan(segmentation):
             return
@@ -208,9 +209,16 @@ class PlanSection:
         table.blockSignals(False)
 
     def _do(self, action: Callable[[], Any]) -> None:
+        self._settle()
         with failures_shown_in(self._ui.planMessageLabel), busy_cursor():
             action()
+        self._settle()
         self.refreshMoves()
+
+    def _settle(self) -> None:
+        """What was moved until now is one step of the undo history."""
+        self._panel.undo.settle_moves()
+        self._panel.correct.refreshUndo()
 
     def _watch(self, segmentation: Any) -> None:
         """Follow the fragments while they are dragged."""

@@ -15,7 +15,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from FractureSegmentationLib.io.scratch import scratch_folder
+from FractureSegmentationLib.io.temporary import scratch_folder
 from FractureSegmentationPanel.run.outcome import Outcome, failed
 from FractureSegmentationPanel.setup.packages import (
     DOWNLOAD_MB,

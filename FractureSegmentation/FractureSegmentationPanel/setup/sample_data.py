@@ -20,7 +20,7 @@ from slicer.i18n import tr as _
 
 from FractureSegmentationLib.anatomy.catalogue import bone_named, bone_of_mask_value
 from FractureSegmentationLib.errors import EnvironmentProblemError, FracSegError, as_problem
-from FractureSegmentationLib.io.leftovers import clear_leftovers, working_folder
+from FractureSegmentationLib.io.temporary import clear_leftovers, working_folder
 from FractureSegmentationPanel.setup.sample_case import PELVIS, SampleCase, SampleFile
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
-from FractureSegmentationLib.io.dicom.header import ImageHeader
+from FractureSegmentationLib.io.dicom.headers import ImageHeader
 from FractureSegmentationLib.io.hounsfield import AIR_HU
-from FractureSegmentationLib.io.scratch import clear_scratch
+from FractureSegmentationLib.io.temporary import clear_scratch
 from FractureSegmentationLib.progress import Progress
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ def _without_padding(hu: npt.NDArray[Any], image: ImageHeader) -> npt.NDArray[An
     if image.padding is None:
         return hu
     slope, intercept = image.rescale or (1.0, 0.0)
-    padding_hu = image.padding * slope + intercept
-    if AIR_HU <= padding_hu <= _HIGHEST_TISSUE_HU:
+    low, high = sorted(stored * slope + intercept for stored in image.padding)
+    if low >= AIR_HU and high <= _HIGHEST_TISSUE_HU:
         return hu
-    return np.where(np.abs(hu - padding_hu) < abs(slope) / 2, float(AIR_HU), hu)
+    is_padding = (hu > low - abs(slope) / 2) & (hu < high + abs(slope) / 2)
+    is_padding &= (hu < AIR_HU) | (hu > _HIGHEST_TISSUE_HU)
+    return np.where(is_padding, float(AIR_HU), hu)

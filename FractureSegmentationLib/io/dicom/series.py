@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.io.dicom.header import ImageHeader
-from FractureSegmentationLib.io.dicom.kind import is_localizer, kind_problems
-from FractureSegmentationLib.io.dicom.scan import FolderScan, scan_folder
+from FractureSegmentationLib.io.dicom.files import FolderScan, scan_folder
+from FractureSegmentationLib.io.dicom.headers import (
+    ImageHeader,
+    is_localizer,
+    is_picture,
+    kind_problems,
+)
 
 MINIMUM_SLICES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesInfo:
-    """One series of a folder; its localizers and its multi-frame objects count on their own.
+    """One series of a folder; its localizers, pictures and multi-frame objects count on their own.
 
     Attributes:
         number: 1 for the first that is listed.
         uid: its Series Instance UID. An original identifier: it may enter no output.
         images: its slices: files, or frames of files.
+        set_apart: what lies among its files and does not belong to it, one sentence each.
     """
 
     number: int
     uid: str
     images: tuple[ImageHeader, ...]
+    set_apart: tuple[str, ...] = ()
 
     @property
     def is_ct_volume(self) -> bool:
@@ -55,6 +62,8 @@ class SeriesInfo:
             parts.append(f"kernel {first.kernel}")
         if is_localizer(first):
             parts.append("localizer")
+        elif is_picture(first):
+            parts.append("pictures")
         if first.frame is not None:
             parts.append("in one file")
         return ", ".join(parts)
@@ -69,7 +78,7 @@ def list_series(folder: Path, *, recursive: bool = True) -> tuple[SeriesInfo, ..
     """
     scan = scan_folder(folder, recursive=recursive)
     check_scan(scan)
-    return grouped(scan.images)
+    return grouped(scan)
 
 
 def check_scan(scan: FolderScan) -> None:
@@ -93,20 +102,53 @@ def check_scan(scan: FolderScan) -> None:
         )
 
 
-def grouped(images: Sequence[ImageHeader]) -> tuple[SeriesInfo, ...]:
-    """Images as series, numbered in the order of their files."""
-    groups: dict[tuple[str, bool, str], list[ImageHeader]] = {}
-    for image in images:
+SeriesKey = tuple[str, str, str]
+
+
+def grouped(scan: FolderScan) -> tuple[SeriesInfo, ...]:
+    """The images of a folder as series, numbered in the order of their files."""
+    groups: dict[SeriesKey, list[ImageHeader]] = {}
+    for image in scan.images:
         groups.setdefault(series_key(image), []).append(image)
+    pictures = Counter(image.series_uid for image in scan.images if _role(image) == "picture")
     return tuple(
-        SeriesInfo(number=number, uid=key[0], images=tuple(members))
+        SeriesInfo(
+            number=number,
+            uid=key[0],
+            images=tuple(members),
+            set_apart=_set_apart(members, pictures[key[0]], scan) if key[1] == "slice" else (),
+        )
         for number, (key, members) in enumerate(groups.items(), start=1)
     )
 
 
-def series_key(image: ImageHeader) -> tuple[str, bool, str]:
+def series_key(image: ImageHeader) -> SeriesKey:
     """What the images of one `SeriesInfo` have in common."""
-    return (image.series_uid, is_localizer(image), image.part_of)
+    return (image.series_uid, _role(image), image.part_of)
+
+
+def _role(image: ImageHeader) -> str:
+    if is_localizer(image):
+        return "localizer"
+    return "picture" if is_picture(image) else "slice"
+
+
+def _set_apart(slices: Sequence[ImageHeader], pictures: int, scan: FolderScan) -> tuple[str, ...]:
+    """What lies among the files of a series and is no slice of it."""
+    folders = {image.path.parent for image in slices}
+    system_files = sum(path.parent in folders for path in scan.system_files)
+    notes = []
+    if pictures:
+        what = (
+            "pictures (screen saves or colour)"
+            if pictures > 1
+            else "picture (a screen save or colour)"
+        )
+        notes.append(f"{pictures} {what} in the series: set apart, not read as slices.")
+    if system_files:
+        what = "files" if system_files > 1 else "file"
+        notes.append(f"{system_files} {what} of macOS (._*) beside the slices: passed over.")
+    return tuple(notes)
 
 
 def choose_series(series: Sequence[SeriesInfo], wanted: str | None = None) -> SeriesInfo:

@@ -1,20 +1,25 @@
 """The values that a DICOM file stores for its images, before any rescale.
 
-pydicom decodes what is not compressed, deflated or run-length coded; the JPEG family goes to
-SimpleITK as a small file of its own, without patient data and without a rescale: of whole files
-SimpleITK rescales only some kinds, and every frame like the first.
+pydicom decodes what is not compressed, deflated or run-length coded; the JPEG family goes to the
+decoders of SimpleITK as a small file of its own, without patient data and without a rescale: of
+whole files SimpleITK rescales only some kinds, and every frame like the first.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
+import SimpleITK as sitk
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
@@ -27,9 +32,9 @@ from pydicom.uid import (
 )
 
 from FractureSegmentationLib.errors import EnvironmentProblemError
-from FractureSegmentationLib.io.dicom.decode import decoded
-from FractureSegmentationLib.io.dicom.element import quiet_pydicom
-from FractureSegmentationLib.io.scratch import scratch_folder
+from FractureSegmentationLib.io.dicom.headers import quiet_pydicom
+from FractureSegmentationLib.io.sitk import quiet_itk
+from FractureSegmentationLib.io.temporary import scratch_folder
 
 _PIXEL_FIELDS = (
     "SamplesPerPixel",
@@ -147,3 +152,37 @@ class StoredPixels:
             raise EnvironmentProblemError(
                 "A temporary file could not be written.", "Check that the disk is not full."
             ) from error
+
+
+_STDERR = 2
+_one_at_a_time = threading.Lock()
+
+
+def decoded(path: Path) -> npt.NDArray[Any]:
+    """(J, I) values of a DICOM file that holds one image and no rescale.
+
+    Raises:
+        RuntimeError: of SimpleITK: it is damaged or of an unknown coding.
+        ValueError: it holds more than one image.
+    """
+    with quiet_itk(), _silent_stderr():
+        voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    return np.asarray(voxels.reshape(voxels.shape[-2:]))
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Swallow what libjpeg prints of every image, right or wrong, straight into the terminal."""
+    with _one_at_a_time:
+        try:
+            kept = os.dup(_STDERR)
+        except OSError:  # a program without a terminal has none
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), _STDERR)
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)

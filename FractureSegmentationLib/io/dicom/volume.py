@@ -1,26 +1,32 @@
 """A DICOM series as a volume in HU, or the reasons why it is none.
 
-Geometry comes from the headers of every slice (`dicom_geometry`). A stack that only leans or has
-slightly uneven steps is resampled and said to be; everything else irregular is refused with the
-reason and the place, never squashed into a grid.
+Geometry comes from the headers of every slice (`geometry.py`). A stack that is only sheared by a
+gantry tilt, or whose steps are slightly uneven, is resampled and said to be; everything else
+irregular is refused with the reason and the place, never squashed into a grid.
+
+The grid has the axes of the slices. Against a tilted gantry every slice is shifted in its own
+plane, so nothing is mixed across slices; a slice at a new position is mixed from the two beside
+it, along their normal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.io.dicom.geometry import SliceStack, stack_slices
-from FractureSegmentationLib.io.dicom.header import ImageHeader
-from FractureSegmentationLib.io.dicom.kind import kind_problems
+from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.io.dicom.geometry import SlicePositions, SliceStack, stack_slices
+from FractureSegmentationLib.io.dicom.headers import ImageHeader, kind_problems
 from FractureSegmentationLib.io.dicom.pixels import read_plane, read_planes
-from FractureSegmentationLib.io.dicom.regular import regularised
 from FractureSegmentationLib.io.dicom.series import MINIMUM_SLICES, SeriesInfo
-from FractureSegmentationLib.io.hounsfield import clean_hu
+from FractureSegmentationLib.io.hounsfield import AIR_HU, clean_hu
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.types import HuArray
 from FractureSegmentationLib.volume import Volume
 
 _GIVE_A_CT = f"Give a CT series of at least {MINIMUM_SLICES} parallel slices."
@@ -157,3 +163,87 @@ def _remedy(stack: SliceStack, kinds: tuple[str, ...]) -> str:
     if any("duplicate" in problem for problem in stack.problems):
         return _ONE_SCAN
     return _ALL_SLICES if stack.problems else _GIVE_A_CT
+
+
+_SAME = 1e-3  # of a pixel or a step
+
+
+def regularised(
+    planes: Sequence[npt.NDArray[Any]], places: SlicePositions, grid: Geometry
+) -> HuArray:
+    """Slices in HU on a regular grid; air where a slice that is needed does not reach.
+
+    Args:
+        planes: (J, I) each, in the order of `places`; without padding, which would be mixed in.
+        places: where they lie.
+        grid: the grid that `stack_slices` made for them.
+
+    Returns:
+        (K, J, I) on `grid`: whole numbers if all planes hold such, else float32.
+    """
+    kind = np.result_type(*planes)
+    is_whole = np.issubdtype(kind, np.integer)
+    filled = np.empty(grid.shape, kind if is_whole else np.float32)
+    begin_mm = np.floor(places.in_plane_offsets_mm.min(axis=0) / grid.spacing_mm[1:] + _SAME)
+    begin_mm *= grid.spacing_mm[1:]
+    straight: dict[int, npt.NDArray[np.float32]] = {}
+    for k in range(len(filled)):
+        low, share = _neighbours(
+            places.slice_positions_mm, k * grid.spacing_mm[0], grid.spacing_mm[0]
+        )
+        needed = (low, low + 1) if share else (low,)
+        straight = {
+            n: straight[n]
+            if n in straight
+            else _shifted(
+                planes[n], (begin_mm - places.in_plane_offsets_mm[n]) / grid.spacing_mm[1:], grid
+            )
+            for n in needed
+        }
+        mixed = straight[low]
+        if share:
+            mixed = (1.0 - share) * mixed + share * straight[low + 1]
+        mixed = np.where(np.isnan(mixed), np.float32(AIR_HU), mixed)
+        filled[k] = np.rint(mixed) if is_whole else mixed
+    return filled
+
+
+def _neighbours(
+    slice_positions_mm: npt.NDArray[np.float64], height_mm: float, step_mm: float
+) -> tuple[int, float]:
+    """The slice below a height, and how much of the next one is mixed in."""
+    nearest = int(np.abs(slice_positions_mm - height_mm).argmin())
+    if abs(slice_positions_mm[nearest] - height_mm) <= _SAME * step_mm:
+        return nearest, 0.0
+    low = int(
+        np.clip(np.searchsorted(slice_positions_mm, height_mm) - 1, 0, len(slice_positions_mm) - 2)
+    )
+    gap_mm = slice_positions_mm[low + 1] - slice_positions_mm[low]
+    return low, float(np.clip((height_mm - slice_positions_mm[low]) / gap_mm, 0.0, 1.0))
+
+
+def _shifted(
+    plane: npt.NDArray[Any], first: npt.NDArray[np.float64], grid: Geometry
+) -> npt.NDArray[np.float32]:
+    """(J, I) of the grid, NaN outside the plane; it begins at the fractional pixel `first`."""
+    moved = _shifted_rows(np.asarray(plane, np.float32), float(first[0]), grid.shape[1])
+    return _shifted_rows(moved.T, float(first[1]), grid.shape[2]).T
+
+
+def _shifted_rows(
+    rows: npt.NDArray[np.float32], first: float, count: int
+) -> npt.NDArray[np.float32]:
+    """`count` rows from the fractional row `first` on; NaN beyond the outer edges of the old."""
+    whole = round(first)
+    share = first - whole if abs(first - whole) > _SAME else 0.0
+    if not share and whole == 0 and count == len(rows):
+        return rows
+    places = whole + share + np.arange(count)
+    low = np.floor(places).astype(int)
+    part = np.float32(places[0] - low[0])
+    last = len(rows) - 1
+    moved = rows[np.clip(low, 0, last)]
+    if part:
+        moved = (1.0 - part) * moved + part * rows[np.clip(low + 1, 0, last)]
+    moved[(places < -0.5) | (places > last + 0.5)] = np.nan
+    return np.asarray(moved, np.float32)

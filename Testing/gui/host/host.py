@@ -90,6 +90,11 @@ class Host:
         self.app.startupCompleted.emit()
         return module
 
+    def unload_module(self, name: str) -> None:
+        """Take a module away, as the application does at its end."""
+        self._loaded.remove(name)
+        self.app.moduleManager().unload(name)
+
     def open_module(self, name: str) -> Any:
         """Show a module's panel and enter it; returns its Python widget object."""
         if self.window is not None:

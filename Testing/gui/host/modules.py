@@ -70,16 +70,15 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
         self._python.setup()
 
     def reload(self) -> None:
-        """Make the Python object anew from the module's present source."""
-        was_entered = self._entered
-        self.exit()
+        """Make the Python object anew from the module's present source.
+
+        As in Slicer, the panel stays entered and the new object's `enter` is not called.
+        """
         for child in self.findChildren(QtWidgets.QWidget):
             if child.parent() is self:
                 child.hide()
                 child.deleteLater()
         self.setup()
-        if was_entered:
-            self.enter()
 
     def enter(self) -> None:
         """The user opened the module."""

@@ -36,7 +36,7 @@ __all__ = [
 ]  # fmt: skip
 
 # What a wrapper passes on to its node, so that it can be observed like one.
-PASSED_ON = ("AddObserver", "RemoveObserver", "HasObserver", "StartModify", "EndModify", "Modified")
+PASSED_ON = ("AddObserver", "RemoveObserver", "StartModify", "EndModify", "Modified")
 
 
 def parameterNodeWrapper(cls: type | None = None) -> Any:
@@ -61,9 +61,16 @@ def parameterNodeWrapper(cls: type | None = None) -> Any:
 
 def _accessor(parameter: Parameter) -> property:
     return property(
-        lambda self: parameter.read(self.parameterNode),
+        lambda self: _read(parameter, self.parameterNode),
         lambda self, value: parameter.write(self.parameterNode, value),
     )
+
+
+def _read(parameter: Parameter, node: Any) -> Any:
+    """A value; one that a closed scene took away is its default again, and written."""
+    if not parameter.is_in(node):
+        parameter.write(node, parameter.default)
+    return parameter.read(node)
 
 
 def _passing_on(name: str) -> Any:
@@ -78,6 +85,7 @@ class _Wrapper:
     def __init__(self, parameterNode: Any) -> None:
         self.parameterNode = parameterNode
         self._bindings: dict[int, list[Binding]] = {}
+        self._next_tag = 0
         self._is_updating = False
         modified = parameterNode.StartModify()
         for parameter in self.allParameters.values():
@@ -95,20 +103,19 @@ class _Wrapper:
 
     def getValue(self, name: str) -> Any:
         """A parameter by name."""
-        return self.allParameters[name].read(self.parameterNode)
+        return _read(self.allParameters[name], self.parameterNode)
 
     def setValue(self, name: str, value: Any) -> None:
         """Write a parameter by name."""
         self.allParameters[name].write(self.parameterNode, value)
 
-    def connectGui(self, gui: Any) -> int:
+    def connectGui(self, gui: Any) -> None:
         """Bind the widgets whose dynamic property SlicerParameterName names a parameter.
+
+        As in Slicer 5.10 the tag is lost: nobody can undo it.
 
         Args:
             gui: a widget, or what `slicer.util.childWidgetVariables` gives.
-
-        Returns:
-            The tag for `disconnectGui`.
 
         Raises:
             ValueError: a widget names a parameter that there is not.
@@ -119,36 +126,34 @@ class _Wrapper:
             name = widget.property("SlicerParameterName")
             if name not in self.allParameters:
                 raise ValueError(f"{widget.objectName} names no parameter: {name!r}")
-            found[widget] = name
-        return self.connectParametersToGui({name: widget for widget, name in found.items()})
+            found[name] = widget
+        self.connectParametersToGui(found)
 
     def connectParametersToGui(self, mapping: Mapping[str, Any]) -> int:
         """Bind the widgets of a {parameter: widget} mapping; returns the tag."""
         bindings = [bind(self.allParameters[name], widget) for name, widget in mapping.items()]
-        tag = self.parameterNode.AddObserver(
-            vtk.vtkCommand.ModifiedEvent, lambda *_: self._show(bindings)
-        )
+        tag = self._next_tag
+        self._next_tag += 1
         self._bindings[tag] = bindings
-        self._show(bindings)
         for binding in bindings:
+            binding.write(_read(binding.parameter, self.parameterNode))
             binding.listen(lambda *_, binding=binding: self._take(binding))
-        return int(tag)
+        self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show())
+        return tag
 
     def disconnectGui(self, tag: int | None) -> None:
-        """Undo `connectGui`."""
-        if tag is None:
-            return
-        for binding in self._bindings.pop(tag, []):
+        """Part the widgets of a connection; the node's observer stays, as in Slicer."""
+        for binding in self._bindings.pop(tag, []):  # type: ignore[call-overload]
             binding.unlisten()
-        self.parameterNode.RemoveObserver(tag)
 
-    def _show(self, bindings: list[Binding]) -> None:
+    def _show(self) -> None:
         if self._is_updating:
             return
         self._is_updating = True
         try:
-            for binding in bindings:
-                binding.write(binding.parameter.read(self.parameterNode))
+            for bindings in self._bindings.values():
+                for binding in bindings:
+                    binding.write(_read(binding.parameter, self.parameterNode))
         finally:
             self._is_updating = False
 

@@ -1,7 +1,8 @@
 """Signals the PythonQt way, and a list of what went wrong inside slots.
 
 `button.connect("clicked()", f)` takes a C++ signature and raises when there is no such signal;
-`button.clicked.connect(f)` works beside it. A slot gets no more arguments than it can take. An
+`button.clicked.connect(f)` works beside it. A Python slot gets no more arguments than it can take;
+a C++ slot gets all of them, and one that does not take them fails, as PythonQt has it. An
 exception in a slot does not stop the program; it is kept in `slot_errors`, which tests assert
 empty.
 """
@@ -201,15 +202,27 @@ def _arity(signature: str) -> int:
 
 
 def _guarded(slot: Slot, arity: int) -> Slot:
-    taken = min(arity, _most_arguments(slot))
+    most = _most_arguments(slot)
+    taken = min(arity, most)
 
     def call(*values: Any) -> None:
         try:
+            if arity > most and _is_cpp_slot(slot):
+                raise ValueError(f"Called {slot.__name__} with {arity} arguments, it takes {most}")
             slot(*values[:taken])
         except Exception:
             slot_errors.collect(*sys.exc_info())
 
     return call
+
+
+def _is_cpp_slot(slot: Slot) -> bool:
+    """Whether this is a public method of an object that is C++ in Slicer."""
+    owner = getattr(slot, "__self__", None)
+    if not isinstance(owner, QtCore.QObject) or slot.__name__.startswith("_"):
+        return False
+    where = next((c.__module__ for c in type(owner).__mro__ if slot.__name__ in vars(c)), "")
+    return where.startswith(("PySide6", __package__ or "Testing.gui.host"))
 
 
 def _most_arguments(slot: Slot) -> int:

@@ -40,6 +40,7 @@ class QUiLoader(QtUiTools.QUiLoader):
         """
         root = ET.fromstring(bytes(device.readAll().data()))  # noqa: S314  our own file
         _refuse_unknown_classes(root)
+        _refuse_flags_as_enum(root)
         connections = _take_connections(root)
         properties = list(_take_properties(root))
         buffer = QtCore.QBuffer()
@@ -59,6 +60,13 @@ def _refuse_unknown_classes(root: ET.Element) -> None:
     unknown = sorted(name for name in used if name not in CUSTOM and not hasattr(QtWidgets, name))
     if unknown:
         raise UiFileError(f"no stand-in for {', '.join(unknown)}")
+
+
+def _refuse_flags_as_enum(root: ET.Element) -> None:
+    """Qt 5 keeps the last key of `<enum>A|B</enum>`, Qt 6 cannot read it; flags are a `<set>`."""
+    for element in root.iter("enum"):
+        if "|" in (element.text or ""):
+            raise UiFileError(f"flags {element.text} written as <enum>: write <set>")
 
 
 def _take_connections(root: ET.Element) -> list[dict[str, str]]:

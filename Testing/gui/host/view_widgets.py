@@ -73,6 +73,18 @@ class ViewWidget(StandIn, QtWidgets.QWidget):
         """Pass on."""
         self._pass_on(event, f"{event.button().name}ReleaseEvent")
 
+    def mouseDoubleClickEvent(self, event: QtGui.QMouseEvent) -> None:
+        """Pass on."""
+        self._pass_on(event, f"{event.button().name}DoubleClickEvent")
+
+    def enterEvent(self, event: QtGui.QEnterEvent) -> None:
+        """Pass on: the style acts in the view under the mouse only."""
+        self._pass_on(event, "EnterEvent")
+
+    def leaveEvent(self, _event: QtCore.QEvent) -> None:
+        """Pass on."""
+        self._view.interactor.InvokeEvent("LeaveEvent")
+
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
         """Pass on."""
         self._pass_on(event, "MouseMoveEvent")
@@ -83,9 +95,11 @@ class ViewWidget(StandIn, QtWidgets.QWidget):
         self._pass_on(event, f"MouseWheel{direction}Event")
 
     def _pass_on(self, event: Any, name: str) -> None:
-        place = event.position()
+        place, keys = event.position(), event.modifiers()
+        is_control = int(bool(keys & QtCore.Qt.KeyboardModifier.ControlModifier))
+        is_shift = int(bool(keys & QtCore.Qt.KeyboardModifier.ShiftModifier))
         self._view.interactor.SetEventInformation(
-            int(place.x()), self.height - int(place.y()) - 1, 0, 0
+            int(place.x()), self.height - int(place.y()) - 1, is_control, is_shift
         )
         self._view.interactor.InvokeEvent(name)
 

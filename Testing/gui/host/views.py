@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 import vtk
 from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkInteractionStyle import vtkInteractorStyleUser
 
 from Testing.gui.host.mrml_world import quiet_vtk
 
@@ -49,6 +50,8 @@ class OffscreenView:
         self._add_background()
         self.interactor = vtk.vtkRenderWindowInteractor()
         self.interactor.SetRenderWindow(self.window)
+        # VTK's default style would keep every press of a button for itself.
+        self.interactor.SetInteractorStyle(vtkInteractorStyleUser())
         self.interactor.Initialize()
         factory.SetMRMLApplicationLogic(application_logic)
         for name in managers:
@@ -63,6 +66,12 @@ class OffscreenView:
 
     def _prepare(self, width: int, height: int) -> None:
         """Last changes before a frame."""
+
+    def _hand_mouse_to(self, style: Any) -> None:
+        """Let Slicer's own style pass what the mouse does to the displayable managers."""
+        style.SetDisplayableManagers(self.group)
+        style.SetInteractor(self.interactor)
+        self._style = style
 
     def frame(self, width: int, height: int) -> bytes:
         """Draw now; RGBA, top row first."""
@@ -88,6 +97,9 @@ class SliceView(OffscreenView):
         self.node = self.logic.AddSliceNode(name)
         self.node.SetOrientation(orientation)
         self.group.SetMRMLDisplayableNode(self.node)
+        style = slicer.vtkMRMLSliceViewInteractorStyle()
+        style.SetSliceLogic(self.logic)
+        self._hand_mouse_to(style)
 
     def _add_background(self) -> None:
         # First in the renderer: otherwise the segments win the depth test against the CT.
@@ -118,6 +130,7 @@ class ThreeDView(OffscreenView):
         self.logic.SetMRMLScene(application_logic.GetMRMLScene())
         self.node = self.logic.AddViewNode(name)
         self.group.SetMRMLDisplayableNode(self.node)
+        self._hand_mouse_to(slicer.vtkMRMLThreeDViewInteractorStyle())
 
     def camera_node(self) -> Any:
         """The node that holds the camera."""

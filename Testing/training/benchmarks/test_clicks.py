@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from fracseg_training.benchmarks.clicks.errors import (
     SimulatedError,
@@ -125,7 +125,7 @@ def test_a_perfect_map_is_contact_at_the_fracture_only() -> None:
 
 def test_there_is_no_fold_contact_without_weights(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="leave patient one out"):
-        fold_contact("one", folder=tmp_path)
+        fold_contact("one", tmp_path)
 
 
 def test_all_errors_of_a_patient_are_corrected_with_centres_and_random_points() -> None:
@@ -157,7 +157,9 @@ def test_the_worst_play_counts(errors: dict[str, SimulatedError]) -> None:
     assert "3.00 s at most" in text
 
 
-def test_the_command_says_that_folds_are_missing_and_plays_without_a_map(tmp_path: Path) -> None:
+@pytest.fixture
+def nobody(tmp_path: Path) -> Path:
+    """The folder of a patient with one bone, the sacrum of the bars."""
     folder = tmp_path / "nobody"
     folder.mkdir()
     small = tuple(slice(0, n) for n in (24, 24, 14))
@@ -165,10 +167,35 @@ def test_the_command_says_that_folds_are_missing_and_plays_without_a_map(tmp_pat
     write_volume(folder / "fragments.nii.gz", truth().cropped((k, j, i)))
     write_volume(folder / "bones.nii.gz", bones().cropped((k, j, i)))
     write_volume(folder / "ct.nii.gz", ct().cropped((k, j, i)))
+    return folder
 
-    result = CliRunner().invoke(benchmark, ["clicks", str(folder)], catch_exceptions=False)
 
-    assert result.exit_code == 0
+def clicks(*arguments: object) -> Result:
+    return CliRunner().invoke(benchmark, ["clicks", *map(str, arguments)])
+
+
+def test_the_command_says_how_to_make_the_weights_it_needs(nobody: Path) -> None:
+    result = clicks(nobody)
+
+    assert isinstance(result.exception, MissingWeightsError)
+    assert "none ship" in result.exception.message
+    assert "fracseg train CASES RUN --exclude-patient P" in result.exception.remedy
+    assert "--model" in result.exception.remedy
+
+
+def test_a_perfect_map_needs_no_weights(nobody: Path) -> None:
+    result = clicks(nobody, "--map", "oracle")
+
+    assert result.exit_code == 0, result.output
+    assert "perfect contact map" in result.output
+
+
+def test_a_patient_without_a_fold_is_played_without_a_map(nobody: Path, tmp_path: Path) -> None:
+    (tmp_path / "folds").mkdir()
+
+    result = clicks(nobody, "--model", tmp_path / "folds")
+
+    assert result.exit_code == 0, result.output
     assert "no fold weights leave this patient out: CT intensity, no map" in result.output
     assert "split   1 errors" in result.output
     assert "restored to 0.95 within three actions: centre 1 of 1" in result.output

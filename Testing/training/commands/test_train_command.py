@@ -217,7 +217,15 @@ def test_every_benchmark_explains_itself() -> None:
 
 def test_patient_without_a_fold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="leave patient 999 out"):
-        fold_predictor("999", folder=tmp_path)
+        fold_predictor("999", tmp_path)
+
+
+def test_real_patients_without_weights_get_the_command_that_makes_them(tmp_path: Path) -> None:
+    result = CliRunner().invoke(benchmark, ["real", str(tmp_path)])
+
+    assert isinstance(result.exception, MissingWeightsError)
+    assert "fracseg train CASES RUN --exclude-patient P" in result.exception.remedy
+    assert "--model" in result.exception.remedy
 
 
 def test_bone_dice_averages_over_the_true_bones() -> None:

@@ -98,7 +98,7 @@ def test_a_folder_that_a_killed_run_left_is_cleared_at_the_next_start(
             sys.executable,
             "-c",
             "import os, signal, sys, tempfile\n"
-            "from FractureSegmentationLib.io.scratch import scratch_folder\n"
+            "from FractureSegmentationLib.io.temporary import scratch_folder\n"
             "tempfile.tempdir = sys.argv[1]\n"
             "with scratch_folder() as folder:\n"
             "    (folder / 'ct.nii.gz').write_bytes(b'patient')\n"

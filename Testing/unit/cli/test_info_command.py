@@ -66,7 +66,7 @@ def test_every_series_of_a_folder_is_told_with_its_verdict(
     folder = series_maker("disc/a", shape=(11, 8, 10)).write().parent
     series_maker("disc/b", fields={"SliceThickness": 5.0}).write()
     series_maker("disc/c", shape=(1, 8, 10), fields={"Modality": "DX"}).write()
-    series_maker("disc/d", heights_mm=[2.0 * k + 5.0 * (k > 7) for k in range(10)]).write()
+    series_maker("disc/d", slice_positions_mm=[2.0 * k + 5.0 * (k > 7) for k in range(10)]).write()
 
     status, lines, errors = info(folder)
 
@@ -123,8 +123,8 @@ def test_a_resampled_series_says_so(series_maker: Maker, info: Callable) -> None
 
     assert status == 0
     assert lines[-1] == (
-        "Warning:   The slices lean by 14.0 degrees (tilted gantry); they were shifted in their "
-        "planes onto a straight grid."
+        "Warning:   The slices are sheared by a gantry tilt of 14.0 degrees; they were shifted in "
+        "their planes onto a straight grid."
     )
 
 

@@ -255,7 +255,7 @@ def test_if_a_name_cannot_be_given_the_earlier_ones_are_taken_back(
 def test_what_a_killed_evaluation_left_behind_is_gone_after_the_next(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    from FractureSegmentationLib.io.leftovers import private_sibling, released
+    from FractureSegmentationLib.io.temporary import private_sibling, released
 
     left = private_sibling(tmp_path / "x.json")
     released(left)

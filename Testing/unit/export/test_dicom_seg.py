@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -378,6 +381,40 @@ def test_odd_values_of_the_patient_are_left_empty_instead_of_failing(
     data = pydicom.dcmread(out / "fragments.dcm")
     assert not data.PatientSex
     assert not data.PatientBirthDate
+
+
+NAMES_LIBRARIES_COMPLAIN_ABOUT = {
+    "one word": {"PatientName": "SECRETPERSON"},
+    "too long": {"PatientName": "SECRETPERSON^" + "x" * 80},
+    "ill-formed": {"PatientBirthDate": "SECRETPERSON", "StudyDate": "yesterday"},
+    "long number": {"PatientID": "SECRETPERSON" + "9" * 70},
+    "referrer": {"ReferringPhysicianName": "SECRETPERSON"},
+}
+
+
+@pytest.mark.parametrize("complaint", NAMES_LIBRARIES_COMPLAIN_ABOUT)
+def test_no_library_names_the_patient_and_none_stops_the_export_by_a_warning(
+    make_ct: Callable[..., SeriesMaker], make_result: Callable[..., Path], complaint: str
+) -> None:
+    """The whole command, with warnings made errors and every log record shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ct = make_ct(fields=NAMES_LIBRARIES_COMPLAIN_ABOUT[complaint]).write()
+    result, out = make_result(ct), ct.parent / "seg"
+    script = (
+        "import logging, sys; logging.basicConfig(level=logging.DEBUG); "
+        "from FractureSegmentationLib.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, "export", str(result), str(out),
+         "--format", "dicom-seg", "--ct", str(ct)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "SECRETPERSON" not in done.stdout + done.stderr
+    assert (out / "fragments.dcm").is_file()
 
 
 def refused(

@@ -35,7 +35,7 @@ class SeriesMaker:
     origin_lps_mm: tuple[float, float, float] = (10.0, -20.0, 30.0)
     i_axis: tuple[float, float, float] = (1.0, 0.0, 0.0)
     j_axis: tuple[float, float, float] = (0.0, 1.0, 0.0)
-    heights_mm: Sequence[float] | None = None
+    slice_positions_mm: Sequence[float] | None = None
     shift_mm_per_slice: tuple[float, float, float] = (0.0, 0.0, 0.0)
     series_uid: str = field(default_factory=generate_uid)
     fields: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class SeriesMaker:
 
     def slices(self) -> Iterator[Dataset]:
         normal = np.cross(self.i_axis, self.j_axis)
-        heights = self.heights_mm or [k * self.spacing_mm[0] for k in range(self.shape[0])]
+        heights = self.slice_positions_mm or [k * self.spacing_mm[0] for k in range(self.shape[0])]
         for k, height in enumerate(heights):
             position = (
                 np.array(self.origin_lps_mm)

@@ -20,7 +20,7 @@ from FractureSegmentationLib.errors import (
     RunCancelledError,
 )
 from FractureSegmentationLib.io.folder import staged_folder
-from FractureSegmentationLib.io.leftovers import clear_leftovers, private_sibling, released
+from FractureSegmentationLib.io.temporary import clear_leftovers, private_sibling, released
 
 
 def _make_result(out: Path, content: str = "old") -> None:
@@ -312,7 +312,7 @@ def _killed_while_working(out: Path, code: str) -> None:
     script = (
         "import sys, time; from pathlib import Path; "
         "from FractureSegmentationLib.io.folder import staged_folder; "
-        "from FractureSegmentationLib.io import leftovers; "
+        "from FractureSegmentationLib.io import temporary; "
         f"{code}"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(out)])
@@ -346,8 +346,8 @@ def test_a_result_set_aside_by_a_killed_run_comes_back_at_the_next_start(tmp_pat
     _make_result(out)
     _killed_while_working(
         out,
-        "s = leftovers.private_sibling(Path(sys.argv[1])); "
-        "Path(sys.argv[1]).rename(leftovers.backup_path(s)); "
+        "s = temporary.private_sibling(Path(sys.argv[1])); "
+        "Path(sys.argv[1]).rename(temporary.backup_path(s)); "
         "(Path(sys.argv[1]).parent / 'ready').touch(); time.sleep(60)",
     )
     assert not out.exists()

@@ -107,6 +107,180 @@ def test_impossible_ranges_are_refused_with_the_range_seen(
     assert f"from {spoiled.min():g} to {spoiled.max():g}" in str(caught.value)
 
 
+def _body(
+    rng: np.random.Generator, *, air: float = 0.4, lung: float = 0.0, noise: float = 12.0
+) -> np.ndarray:
+    """(24, 40, 40) int32 with air, fat at -100, muscle at 50 and bone of 180 to 1500 HU.
+
+    Args:
+        rng: draws the place of every voxel's tissue.
+        air: share of the rows that lie outside the body.
+        lung: share of the rows of lung at -850.
+        noise: standard deviation in HU.
+    """
+    voxels = np.full((24, 40, 40), 50.0)
+    voxels[:, :, :8] = -100.0
+    bone = 180.0 + np.minimum(rng.exponential(300.0, (24, 40, 5)), 1320.0)
+    voxels[:, :, 20:25] = bone
+    outside = round(40 * air)
+    voxels[:, :outside] = -1000.0
+    voxels[:, outside : outside + round(40 * lung)] = -850.0
+    return np.rint(voxels + rng.normal(0.0, noise, voxels.shape)).astype(np.int32)
+
+
+def _padded(voxels: np.ndarray, value: int) -> np.ndarray:
+    """The first and last column of the volume are padding."""
+    padded = voxels.copy()
+    padded[:, :, :1] = padded[:, :, -1:] = value
+    return padded
+
+
+def _with_metal(voxels: np.ndarray) -> np.ndarray:
+    changed = voxels.copy()
+    changed[8:14, 30:34, 18:26] = 20_000
+    return changed
+
+
+def _dense_bone_in_muscle(rng: np.random.Generator) -> np.ndarray:
+    """A small crop at a shaft: a third is cortex of 1100 HU, the rest muscle."""
+    voxels = rng.normal(50.0, 12.0, (24, 30, 30))
+    voxels[:, :, :10] = rng.normal(1100.0, 150.0, (24, 30, 10))
+    return np.rint(voxels).astype(np.int32)
+
+
+BODIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "whole": _body,
+    "little body in much air": lambda rng: _body(rng, air=0.9),
+    "no air": lambda rng: _body(rng, air=0.0),
+    "noise of 60 HU": lambda rng: _body(rng, noise=60.0),
+    "some lung": lambda rng: _body(rng, lung=0.2),
+    "metal on the extended scale": lambda rng: _with_metal(_body(rng)),
+    "padding of -2000": lambda rng: _padded(_body(rng), -2000),
+    "padding of -32768": lambda rng: _padded(_body(rng), -32768),
+    "air cut off at -1000": lambda rng: _body(rng).clip(-1000),
+    "air cut off at -200": lambda rng: _body(rng).clip(-200),
+    "dense bone in muscle, no fat": _dense_bone_in_muscle,
+    "a crop of bone": lambda rng: _body(rng, air=0.0)[:, :, 18:27],
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_no_body_is_refused_or_warned_of(rng: np.random.Generator, name: str) -> None:
+    voxels = BODIES[name](rng)
+
+    hu, warnings = clean_hu(voxels)
+
+    np.testing.assert_array_equal(hu, voxels.clip(-1024))
+    assert warnings == ()
+    assert not is_already_masked(hu)
+
+
+SHIFTS: dict[str, tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], str]] = {
+    "not applied": (lambda hu, _: hu + 1024, "was not applied"),
+    "not applied, unsigned": (lambda hu, _: (hu + 1024).clip(0), "was not applied"),
+    "not applied, padding of -2000": (lambda hu, _: _padded(hu + 1024, -2000), "was not applied"),
+    "not applied, padding of -1024": (lambda hu, _: _padded(hu + 1024, -1024), "was not applied"),
+    "1000 not applied, with noise": (
+        lambda hu, rng: np.rint(hu + 1000 + rng.normal(0.0, 20.0, hu.shape)).astype(np.int32),
+        "was not applied",
+    ),
+    "applied twice": (lambda hu, _: hu.clip(-1024) - 1024, "applied twice"),
+    "1000 applied twice": (lambda hu, _: hu - 1000, "applied twice"),
+    "applied twice, padding of -3024": (
+        lambda hu, _: _padded(hu - 1024, -3024),
+        "applied twice",
+    ),
+    "applied twice, then cut off": (lambda hu, _: (hu - 1024).clip(-1024), "applied twice"),
+}
+
+
+@pytest.mark.parametrize("body", ["whole", "no air", "noise of 60 HU"])
+@pytest.mark.parametrize("name", SHIFTS)
+def test_a_lost_or_doubled_intercept_is_refused_with_the_numbers_seen(
+    rng: np.random.Generator, name: str, body: str
+) -> None:
+    shift, words = SHIFTS[name]
+    shifted = shift(BODIES[body](rng), rng)
+
+    with pytest.raises(InputError, match=words) as caught:
+        clean_hu(shifted)
+
+    assert f"from {shifted.min():g} to {shifted.max():g}" in str(caught.value)
+    assert " % of them lie between " in str(caught.value)
+
+
+@pytest.mark.parametrize("padding", [None, -2000])
+@pytest.mark.parametrize("body", ["whole", "little body in much air", "some lung"])
+def test_a_ct_cut_off_at_0_is_refused(
+    rng: np.random.Generator, body: str, padding: int | None
+) -> None:
+    """Air, fat and water are all 0; muscle and bone alone are left of the body."""
+    clipped = BODIES[body](rng).clip(0)
+    if padding is not None:
+        clipped = _padded(clipped, padding)
+
+    with pytest.raises(InputError, match="cut off at 0") as caught:
+        clean_hu(clipped)
+
+    assert f"from {clipped.min():g} to {clipped.max():g}" in str(caught.value)
+    assert not is_already_masked(clipped)
+
+
+@pytest.mark.parametrize("lowest", [-120, 1])
+def test_a_bone_only_ct_is_no_ct_cut_off_at_0(rng: np.random.Generator, lowest: int) -> None:
+    """Of its marrow some is fat; where that is missing too, it is told by how little is muscle."""
+    bone = np.zeros((24, 40, 40), np.int32)
+    bone[4:-4, 12:-12, 12:-12] = 180 + rng.normal(0.0, 130.0, (16, 16, 16))
+    bone[4:-4, 14:-14, 12] += 600
+    bone[bone < lowest] = 0
+
+    hu, warnings = clean_hu(bone)
+
+    assert is_already_masked(hu)
+    assert warnings == ()
+
+
+def test_a_resampled_bone_only_ct_is_not_refused(rng: np.random.Generator) -> None:
+    bone = np.zeros((24, 40, 40), np.float32)
+    bone[4:-4, 12:-12, 12:-12] = 180.0 + rng.exponential(250.0, (16, 16, 16))
+    halfway = (bone[1:] + bone[:-1]) / 2.0
+
+    clean_hu(((halfway[:, 1:] + halfway[:, :-1]) / 2.0).astype(np.float32))
+
+
+def test_what_may_be_cut_off_at_0_is_warned_of(rng: np.random.Generator) -> None:
+    """A third of what is above 0 is like muscle: thin bone, or bone with a little muscle."""
+    ct = np.zeros((24, 40, 40), np.int32)
+    ct[4:-4, 12:-12, 12:-12] = rng.integers(150, 900, (16, 16, 16))
+    ct[4:-4, 12:-12, 12:17] = rng.integers(20, 90, (16, 16, 5))
+
+    _, warnings = clean_hu(ct)
+
+    assert len(warnings) == 1
+    assert "cut off at 0 HU" in warnings[0]
+    assert "Check them" in warnings[0]
+
+
+def test_a_picture_with_padding_is_refused_all_the_same(rng: np.random.Generator) -> None:
+    picture = _padded(((_body(rng) + 1000) // 12).clip(0, 255), -2000)
+
+    with pytest.raises(InputError, match="normalised picture"):
+        clean_hu(picture)
+
+
+def test_cts_of_patients_are_taken_and_refused_once_they_are_shifted(real_data: Path) -> None:
+    cases = ["real/001/ct.nii.gz", "real/003/ct.nii.gz", "real/005/ct.nii.gz"]
+    cases += ["ct_lowres/ct.nii.gz", "segmentations/slicerio/CTChest4.nrrd"]
+    for case in cases:
+        hu = sitk.GetArrayFromImage(sitk.ReadImage(str(real_data / case))).astype(np.int32)
+        assert clean_hu(hu)[1] == ()
+        for shift, words in ((1024, "was not applied"), (-1024, "applied twice")):
+            with pytest.raises(InputError, match=words):
+                clean_hu(hu + shift)
+    with pytest.raises(InputError, match="cut off at 0"):
+        clean_hu(hu.clip(0))
+
+
 @pytest.mark.parametrize("value", [-1000, 0])
 def test_a_volume_of_one_value_is_not_judged_here(value: int) -> None:
     """Nothing in it is impossible; that it holds no bone is for the next stage to say."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from Testing.slicer.set_homepage import PLACES, homepage, repository_name, set_homepage
@@ -40,6 +41,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {
 }
 REQUIRED = {"$schema", "category", "scm_url"}
 LARGEST_CHECKOUT = 100_000_000
+LARGEST_TRACKED = 30_000_000
+LARGEST_PICTURE = 250_000
 NOT_CHECKED_OUT = {".git", ".venv", "venv", "build", "dist", "demo", "runs", "__pycache__"}
 
 
@@ -104,15 +107,29 @@ def test_the_entry_points_to_the_homepage_and_a_branch(
     repository: Path, entry: dict[str, Any]
 ) -> None:
     assert entry["scm_url"] == homepage(repository)
-    assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]*[Ss]licer[\w.-]*", entry["scm_url"])
+    assert re.fullmatch(r"https://github\.com/[\w.-]+/Slicer[\w.-]+", entry["scm_url"])
     assert not entry["scm_url"].endswith(".git")
     assert entry["scm_revision"] == "main"
 
 
-def test_the_entry_builds_with_what_the_extension_depends_on(
-    entry: dict[str, Any], cmake_text: str
+def test_the_packaging_check_of_the_catalogue_packs_the_extension(
+    repository: Path, entry: dict[str, Any]
 ) -> None:
-    assert entry["build_dependencies"] == quoted(cmake_text, "EXTENSION_DEPENDS").split()
+    """It skips entries with build dependencies, and checkouts with a C++ source or header."""
+    compiled = [
+        file.name
+        for folder in ("FractureSegmentation", "FractureSegmentationLib", "Testing", "Resources")
+        for pattern in ("*.cxx", "*.h")
+        for file in (repository / folder).rglob(pattern)
+    ]
+
+    assert entry["build_dependencies"] == []
+    assert compiled == []
+
+
+def test_the_extensions_manager_installs_what_a_run_needs(cmake_text: str) -> None:
+    """PyTorch is needed to run, not to build: it stands here, and not in the entry."""
+    assert quoted(cmake_text, "EXTENSION_DEPENDS").split() == ["PyTorch"]
 
 
 def test_the_entry_ends_its_lines_as_the_catalogue_wants(repository: Path) -> None:
@@ -184,6 +201,49 @@ def test_a_checkout_is_small_enough(repository: Path) -> None:
     assert size < LARGEST_CHECKOUT
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_what_git_tracks_is_small(repository: Path) -> None:
+    """The catalogue refuses 100 MB with .git, and a shallow clone holds most files twice."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=repository, check=False, capture_output=True, timeout=60
+    )
+    if listing.returncode != 0:
+        pytest.skip("no git checkout")
+    files = [repository / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
+
+    assert sum(file.stat().st_size for file in files if file.is_file()) <= LARGEST_TRACKED
+
+
+def test_pictures_are_small(repository: Path) -> None:
+    """What writes them shrinks them, see Resources/small_png.py."""
+    pictures = list((repository / "Resources").rglob("*.png"))
+
+    assert pictures
+    assert [file.name for file in pictures if file.stat().st_size > LARGEST_PICTURE] == []
+
+
+def test_a_shrunk_picture_keeps_its_size_and_nearly_its_colours(tmp_path: Path) -> None:
+    """A ramp of 512 greens and blues over 64 rows: 256 colours leave steps of 2 of 255."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    from Resources.small_png import shrink
+
+    ramp = np.zeros((64, 512, 3), np.uint8)
+    ramp[..., 1] = np.arange(512) // 2
+    ramp[..., 2] = (np.arange(512) + 1) // 2
+    path = tmp_path / "ramp.png"
+    image.fromarray(ramp).save(path, compress_level=0)
+    before = path.stat().st_size
+
+    shrink(path)
+
+    after = image.open(path)
+    assert after.mode == "P"
+    assert after.size == (512, 64)
+    assert np.abs(np.asarray(after.convert("RGB"), int) - ramp).mean() < 2.0
+    assert path.stat().st_size < before / 2
+    assert [file.name for file in tmp_path.iterdir()] == ["ramp.png"]
+
+
 # The address.
 
 
@@ -215,6 +275,8 @@ def test_one_command_sets_the_address_everywhere(repository: Path, copied: Path)
         "https://example.org/bone-lab/SlicerFractureSegmentation",
         "https://github.com/SlicerFractureSegmentation",
         "https://github.com/bone-lab/fractures",
+        "https://github.com/bone-lab/FracturesSlicer",
+        "https://github.com/bone-lab/slicerFractures",
         "https://github.com/bone-lab/Slicer Fractures",
         'https://github.com/bone-lab/Slicer")\nset(X "',
     ],
@@ -234,7 +296,7 @@ def test_the_address_is_written_down_nowhere_else(repository: Path) -> None:
     texts = (
         file
         for folder in ("", "docs", "FractureSegmentation", "FractureSegmentationLib", "Resources")
-        for pattern in ("*.md", "*.txt", "*.toml", "*.json", "*.ui", "*.py")
+        for pattern in ("*.md", "*.cff", "*.txt", "*.toml", "*.json", "*.ui", "*.py")
         for file in (repository / folder).glob(f"{'**/' if folder else ''}{pattern}")
     )
 

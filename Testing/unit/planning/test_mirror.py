@@ -97,7 +97,7 @@ def test_a_point_above_a_flat_surface_is_measured_along_its_normal() -> None:
 
     match = BoneSurface(grid, most=1000).match(np.array([[7.4, 9.6, 4.0], [7.0, 9.0, 60.0]]))
 
-    np.testing.assert_allclose(np.abs(match.heights_mm), [1.0, 57.0])
+    np.testing.assert_allclose(np.abs(match.slice_positions_mm), [1.0, 57.0])
     np.testing.assert_allclose(match.gaps_mm, [1.0, 57.0])
     assert match.distances_mm[0] > 1.1
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fracseg_training.benchmarks.folds import FOLDS_FOLDER, fold_predictor
+from fracseg_training.benchmarks.folds import fold_predictor
 from FractureSegmentationLib.bones.crop import bone_crops
 from FractureSegmentationLib.editing.evidence import CutEvidence
 from FractureSegmentationLib.instances import bicm
@@ -62,19 +62,19 @@ def perfect_contact(crop: BoneCrop, truth: LabelVolume) -> FloatArray:
 
 
 def fold_contact(
-    patient: str, *, device: str = "auto", folder: Path = FOLDS_FOLDER
+    patient: str, folder: Path, *, device: str = "auto"
 ) -> Callable[[BoneCrop, LabelVolume], FloatArray]:
     """What the weights say that never saw the patient.
 
     Args:
         patient: who is left out.
+        folder: a model folder, or one that holds the folds, see `fold_model`.
         device: see `Predictor`.
-        folder: where the folds lie.
 
     Raises:
         MissingWeightsError: there is no fold for that patient.
     """
-    predictor = fold_predictor(patient, device=device, folder=folder)
+    predictor = fold_predictor(patient, folder, device=device)
 
     def contact(crop: BoneCrop, truth: LabelVolume) -> FloatArray:  # noqa: ARG001
         make_input, normalisation = FRACSEGMENTATOR.make_input, FRACSEGMENTATOR.normalisation

@@ -15,6 +15,7 @@ from fracseg_training.benchmarks.clicks.evidence import (
     perfect_contact,
 )
 from fracseg_training.benchmarks.clicks.user import TARGET_IOU, correct
+from fracseg_training.benchmarks.folds import folds_wanted, seen_warning
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.io.read import read_ct, read_labels
 
@@ -31,7 +32,12 @@ RANDOM_TRIALS = 5
 
 
 def click_lines(
-    patients: Sequence[Path], kind: MapKind, *, seed: int = 0, device: str = "auto"
+    patients: Sequence[Path],
+    kind: MapKind,
+    *,
+    model: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
 ) -> Iterator[str]:
     """Correct the simulated errors of all patients with clicks.
 
@@ -39,16 +45,23 @@ def click_lines(
         patients: folders with `ct`, `bones` and `fragments` as `.nii.gz`, named for the patient;
             fragments in the numbering of PENGWIN 2024.
         kind: which contact map the splits go by.
+        model: for "folds", a model folder, or one that holds a fold for each patient. Patients
+            without a fold are played with the CT alone.
         seed: of errors and random points.
         device: where the network of a fold runs.
 
     Yields:
         A line per error as it is corrected, then the summary.
+
+    Raises:
+        MissingWeightsError: the kind is "folds" and there is no model.
     """
+    if kind == "folds" and model is None:
+        raise folds_wanted()
     results: list[CorrectedError] = []
     for folder in patients:
         truth = read_labels(folder / "fragments.nii.gz")
-        evidence, note = _evidence(folder, truth, kind, device)
+        evidence, note = _evidence(folder, truth, kind, model, device)
         yield f"{folder.name}: {note}"
         for corrected in corrected_errors(folder.name, truth, evidence, seed):
             results.append(corrected)
@@ -128,19 +141,22 @@ def corrected_errors(
 
 
 def _evidence(
-    folder: Path, truth: LabelVolume, kind: MapKind, device: str
+    folder: Path, truth: LabelVolume, kind: MapKind, model: Path | None, device: str
 ) -> tuple[CutEvidence, str]:
     ct = read_ct(folder / "ct.nii.gz").volume
     bones = read_labels(folder / "bones.nii.gz")
     if kind == "oracle":
         return click_evidence(ct, bones, truth, perfect_contact), "perfect contact map"
-    if kind == "folds":
+    if kind == "folds" and model is not None:
         try:
-            contact = fold_contact(folder.name, device=device)
+            contact = fold_contact(folder.name, model, device=device)
         except MissingWeightsError:
             note = "no fold weights leave this patient out: CT intensity, no map"
             return click_evidence(ct, bones, truth, None), note
-        return click_evidence(ct, bones, truth, contact), "contact map of the fold weights"
+        note = "contact map of the fold weights"
+        if warning := seen_warning(folder.name, model):
+            note += f". Warning: {warning}"
+        return click_evidence(ct, bones, truth, contact), note
     return click_evidence(ct, bones, truth, None), "CT intensity, no map"
 
 

@@ -67,6 +67,7 @@ class HostDemoWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):  # noqa
         VTKObservationMixin.__init__(self)
         self.events: list[str] = []
         self.parameters: Any = None
+        self._wrapper: Any = None
         self._tag: Any = None
 
     def setup(self) -> None:
@@ -88,6 +89,7 @@ class HostDemoWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):  # noqa
     def cleanup(self) -> None:
         """The panel goes away."""
         self.events.append("cleanup")
+        self.setParameters(None)
         self.removeObservers()
 
     def enter(self) -> None:
@@ -109,16 +111,26 @@ class HostDemoWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):  # noqa
 
     def initialize(self) -> None:
         """Take the scene's parameters."""
-        self.setParameters(HostDemoParameterNode(self.logic.getParameterNode()))
+        node = self.logic.getParameterNode()
+        if self._wrapper is None or self._wrapper.parameterNode is not node:
+            self._wrapper = HostDemoParameterNode(node)
+        self.setParameters(self._wrapper)
 
     def setParameters(self, parameters: Any) -> None:
         """Show other parameters."""
+        if parameters is self.parameters:
+            if parameters is not None:
+                parameters.Modified()
+            return
         if self.parameters is not None:
             self.parameters.disconnectGui(self._tag)
             self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.refresh)
         self.parameters = parameters
         if parameters is not None:
-            self._tag = parameters.connectGui(self.ui)
+            named = [w for w in vars(self.ui).values() if w.property("SlicerParameterName")]
+            self._tag = parameters.connectParametersToGui(
+                {widget.property("SlicerParameterName"): widget for widget in named}
+            )
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.refresh)
             self.refresh()
 

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 
 from FractureSegmentationLib.errors import InputError, RunCancelledError
 from FractureSegmentationLib.io.dicom.series import choose_series, list_series
 from FractureSegmentationLib.io.dicom.volume import read_series
+from FractureSegmentationLib.io.read import read_ct
 from FractureSegmentationLib.progress import CancelToken, Event, Progress
 from FractureSegmentationLib.volume import Volume
 from Testing.unit.io.dicom_series import code_in_jpeg_2000
@@ -67,7 +69,7 @@ def test_names_of_files_do_not_decide_the_order(series_maker: Maker) -> None:
 
 def test_slices_written_from_the_head_down_are_sorted_upwards(series_maker: Maker) -> None:
     """Slice k lies 2k mm below the first; sorted along the normal the last one comes first."""
-    volume = _read(series_maker(heights_mm=[-2.0 * k for k in range(12)]).write())
+    volume = _read(series_maker(slice_positions_mm=[-2.0 * k for k in range(12)]).write())
 
     assert volume.voxels[:, 2, 5].tolist() == [711 - k for k in range(12)]
     assert volume.geometry.origin_lps_mm == (10.0, -20.0, 8.0)
@@ -134,6 +136,38 @@ def test_high_padding_is_air_and_tissue_like_padding_is_left_alone(series_maker:
     assert volume.voxels[6, 2, 5] == 706
 
 
+@pytest.mark.parametrize(("value", "limit"), [(20_000, 32_000), (32_000, 20_000), (-3000, -1500)])
+def test_a_range_of_padding_is_air(series_maker: Maker, value: int, limit: int) -> None:
+    """Stored 19999 is 18975 HU, just outside the range; -1500 is -2524 HU."""
+    inside = sorted((value, (value + limit) // 2, limit))
+
+    def change(_: int, data: Dataset) -> None:
+        pixels = np.frombuffer(data.PixelData, np.int16).copy()
+        pixels[:3] = inside
+        pixels[3] = 19_999
+        data.PixelData = pixels.tobytes()
+        data.PixelPaddingValue, data.PixelPaddingRangeLimit = value, limit
+
+    volume = _read(series_maker(change=change).write())
+
+    assert volume.voxels[3, 0, :5].tolist() == [-1024, -1024, -1024, 18_975, -1000]
+
+
+def test_tissue_within_a_range_of_padding_is_left_alone(series_maker: Maker) -> None:
+    """From 1730 (706 HU, which is bone in slice 6) to 30000: only what no tissue has is padding."""
+
+    def change(_: int, data: Dataset) -> None:
+        pixels = np.frombuffer(data.PixelData, np.int16).copy()
+        pixels[:3] = 30_000
+        data.PixelData = pixels.tobytes()
+        data.PixelPaddingValue, data.PixelPaddingRangeLimit = 1730, 30_000
+
+    volume = _read(series_maker(change=change).write())
+
+    assert volume.voxels[6, 0, :3].tolist() == [-1024, -1024, -1024]
+    assert volume.voxels[6, 2, 5] == 706
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -142,11 +176,11 @@ def test_high_padding_is_air_and_tissue_like_padding_is_left_alone(series_maker:
             ["tilted", "up to 33.0 mm (slice 12 of 12)", "56.3 degrees"],
         ),
         (
-            {"heights_mm": [0, 2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 24]},
+            {"slice_positions_mm": [0, 2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 24]},
             ["uneven steps from 2.00 to 4.00 mm", "between slices 5 and 6 of 12"],
         ),
         (
-            {"heights_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
+            {"slice_positions_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
             ["1 duplicate positions", "slices 4 and 5 of 12"],
         ),
         ({"shape": (9, 8, 10)}, ["9 slices", "at least 10"]),
@@ -192,7 +226,10 @@ def test_one_odd_slice_spoils_the_series(
 def test_one_slice_of_another_size_spoils_the_series(series_maker: Maker) -> None:
     folder = series_maker(series_uid="1.2.3.4").write()
     series_maker(
-        series_uid="1.2.3.4", shape=(1, 6, 10), heights_mm=[24.0], file_name=lambda _: "odd.dcm"
+        series_uid="1.2.3.4",
+        shape=(1, 6, 10),
+        slice_positions_mm=[24.0],
+        file_name=lambda _: "odd.dcm",
     ).write()
 
     assert "different sizes (6 x 10, 8 x 10)" in _refusal(folder)
@@ -214,7 +251,7 @@ def test_a_missing_slice_is_noticed_among_steps_of_a_tenth_of_a_millimetre(
     """The slices beside the gap are 0.05 mm off their even places: less than the 0.1 mm allowed."""
     heights = [0.1 * k for k in range(41) if k != 20]
 
-    _, notes = read_series(list_series(series_maker(heights_mm=heights).write())[0])
+    _, notes = read_series(list_series(series_maker(slice_positions_mm=heights).write())[0])
 
     assert "between slices 20 and 21 of 40" in notes[0]
 
@@ -223,7 +260,7 @@ def test_positions_rounded_to_tenths_still_make_a_regular_series(series_maker: M
     """Steps of 0.625 mm appear as 0.6 and 0.7 mm; each slice is within 0.05 mm of its place."""
     heights = [round(0.625 * k, 1) for k in range(40)]
 
-    volume = _read(series_maker(heights_mm=heights).write())
+    volume = _read(series_maker(slice_positions_mm=heights).write())
 
     assert volume.geometry.spacing_mm[0] == pytest.approx(0.625, abs=0.003)
 
@@ -235,7 +272,7 @@ def test_all_problems_are_told_geometry_first(series_maker: Maker) -> None:
 
     message = _refusal(
         series_maker(
-            heights_mm=[0, 2, 4, 9],
+            slice_positions_mm=[0, 2, 4, 9],
             change=lean,
             fields={"Modality": "MR"},
         ).write()
@@ -248,9 +285,9 @@ def test_all_problems_are_told_geometry_first(series_maker: Maker) -> None:
 def test_the_remedy_fits_the_worst_problem(series_maker: Maker) -> None:
     remedies = []
     for name, changes in (
-        ("gap", {"heights_mm": [*range(0, 22, 2), 30]}),
-        ("double", {"heights_mm": [0, 0, *range(1, 12)]}),
-        ("mr", {"fields": {"Modality": "MR"}, "heights_mm": [*range(0, 22, 2), 30]}),
+        ("gap", {"slice_positions_mm": [*range(0, 22, 2), 30]}),
+        ("double", {"slice_positions_mm": [0, 0, *range(1, 12)]}),
+        ("mr", {"fields": {"Modality": "MR"}, "slice_positions_mm": [*range(0, 22, 2), 30]}),
     ):
         with pytest.raises(InputError) as caught:
             _read(series_maker(name, **changes).write())
@@ -273,7 +310,7 @@ def test_two_images_that_differ_at_one_place_do_not_count_as_copies(series_maker
         data.SOPInstanceUID = "1.2.3.4.5"
 
     folder = series_maker(
-        heights_mm=[0, 2, 4, 4, 6, 8, 10, 12, 14, 16, 18, 20], change=change
+        slice_positions_mm=[0, 2, 4, 4, 6, 8, 10, 12, 14, 16, 18, 20], change=change
     ).write()
 
     assert "duplicate positions" in _refusal(folder)
@@ -357,6 +394,71 @@ def test_localizers_inside_a_series_are_set_apart(series_maker: Maker) -> None:
 
     assert _read(folder, "1.2.3.4").geometry.shape == (12, 8, 10)
     assert [len(one.images) for one in list_series(folder)] == [2, 12]
+
+
+def _screen_save(folder: Path) -> None:
+    template = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    template.SOPClassUID = SecondaryCaptureImageStorage
+    template.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    template.SOPInstanceUID = generate_uid()
+    template.save_as(folder / "capture.dcm")
+
+
+def _colour_picture(folder: Path) -> None:
+    template = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    template.SamplesPerPixel, template.PhotometricInterpretation = 3, "RGB"
+    template.PlanarConfiguration, template.BitsAllocated = 0, 8
+    template.BitsStored, template.HighBit, template.PixelRepresentation = 8, 7, 0
+    template.PixelData = bytes(template.Rows * template.Columns * 3)
+    template.SOPInstanceUID = generate_uid()
+    template.save_as(folder / "colour.dcm")
+
+
+def _apple_double(folder: Path) -> None:
+    for path in sorted(folder.glob("*.dcm")):
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07" + bytes(92))
+
+
+def _structured_report(folder: Path) -> None:
+    report = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    for name in ("Rows", "Columns", "PixelData"):
+        delattr(report, name)
+    report.SOPClassUID, report.Modality = "1.2.840.10008.5.1.4.1.1.88.11", "SR"
+    report.SOPInstanceUID = generate_uid()
+    report.save_as(folder / "report.dcm")
+
+
+def _other_files(folder: Path) -> None:
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / ".DS_Store").write_bytes(b"\x00\x00\x00\x01Bud1")
+    (folder / "readme.txt").write_text("export of the CT")
+
+
+BESIDE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "screen save": (_screen_save, "1 picture (a screen save or colour) in the series: set apart"),
+    "colour picture": (_colour_picture, "1 picture (a screen save or colour) in the series"),
+    "files of macOS": (_apple_double, "12 files of macOS (._*) beside the slices: passed over"),
+    "structured report": (_structured_report, ""),
+    "other files": (_other_files, ""),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_lies_beside_the_slices_is_set_apart_and_reported(
+    series_maker: Maker, kind: str
+) -> None:
+    add, note = BESIDE[kind]
+    folder = series_maker(series_uid="1.2.3.4").write()
+    expected = read_ct(folder)
+    add(folder)
+
+    ct = read_ct(folder)
+    from_a_file = read_ct(folder / "slice_003.dcm")
+
+    np.testing.assert_array_equal(ct.volume.voxels, expected.volume.voxels)
+    np.testing.assert_array_equal(from_a_file.volume.voxels, expected.volume.voxels)
+    assert ct.volume.geometry == expected.volume.geometry
+    assert (note in " ".join(ct.warnings)) if note else ct.warnings == expected.warnings
 
 
 def test_equally_long_series_are_listed_and_asked_for(series_maker: Maker) -> None:

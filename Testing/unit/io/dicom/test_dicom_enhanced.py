@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from FractureSegmentationLib.errors import InputError
-from FractureSegmentationLib.io.dicom.file import read_headers
+from FractureSegmentationLib.io.dicom.files import read_headers
 from FractureSegmentationLib.io.dicom.series import choose_series, list_series
 from FractureSegmentationLib.io.dicom.volume import read_series
 from FractureSegmentationLib.io.read import read_ct
@@ -101,7 +101,7 @@ def test_compressed_frames_are_rescaled_by_their_own_values_too(
     [
         ({"shift_mm_per_slice": (0.0, 0.5, 0.0)}, "14.0 degrees"),
         (
-            {"heights_mm": [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12]},
+            {"slice_positions_mm": [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12]},
             "uneven, from 1.00 to 2.00 mm (the largest between slices 3 and 4 of 12)",
         ),
     ],
@@ -123,8 +123,14 @@ def test_tilted_and_uneven_frames_become_the_same_volume_as_slices(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"heights_mm": [0, 2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 24]}, "slices 5 and 6 of 12"),
-        ({"heights_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]}, "slices 4 and 5 of 12"),
+        (
+            {"slice_positions_mm": [0, 2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 24]},
+            "slices 5 and 6 of 12",
+        ),
+        (
+            {"slice_positions_mm": [0, 2, 4, 6, 6, 8, 10, 12, 14, 16, 18, 20]},
+            "slices 4 and 5 of 12",
+        ),
         ({"shape": (9, 8, 10)}, "9 slices"),
         ({"fields": {"Modality": "MR"}}, "not a CT"),
     ],

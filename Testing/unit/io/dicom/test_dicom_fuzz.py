@@ -161,9 +161,9 @@ def _with_positions_moved(content: bytes, rng_bytes: bytes) -> bytes:
 
 
 def _moved(number: int, content: bytes, how: str, much: float) -> bytes:
-    """One file of a series that leans, is stretched, has a gap, or trembles."""
+    """One file of a series that is sheared, is stretched, has a gap, or trembles."""
     x, y, z = 10.0, -20.0, 30.0 + STEP_MM * number
-    if how == "lean":
+    if how == "shear":
         x, y = x + 0.5 * much * number, y - much * number
     elif how == "stretch":
         z += 3.0 * much * number
@@ -212,7 +212,7 @@ def spoilings(draw: st.DrawFn) -> tuple[str, list[tuple]]:
     losses = st.tuples(st.just("loss"), st.integers(0, COUNT - 1))
     shifts = st.tuples(
         st.just("shift"),
-        st.sampled_from(["lean", "stretch", "gap", "jitter"]),
+        st.sampled_from(["shear", "stretch", "gap", "jitter"]),
         st.floats(-1.0, 1.0),
     )
     rare = (places, cuts, bytes_, losses)
@@ -337,7 +337,7 @@ def _check_place_and_values(ct: CtInput) -> None:
         slices = list(itertools.chain.from_iterable(_slices(path) for path in ct.files_read))
     geometry = ct.volume.geometry
     words = " ".join(ct.warnings)
-    is_resampled = "even steps were interpolated" in words or "tilted gantry" in words
+    is_resampled = "even steps were interpolated" in words or "gantry tilt" in words
     repeats = "pixel by pixel" in words
     assert len(slices) >= 10
     assert is_resampled or repeats or geometry.shape[0] == len(slices)

@@ -73,7 +73,7 @@ def test_a_tilted_gantry_is_straightened_in_the_planes_of_the_slices(series_make
     maker = series_maker(
         **TILTED_AXES,
         shape=(12, 40, 10),
-        heights_mm=[0.0] * 12,
+        slice_positions_mm=[0.0] * 12,
         shift_mm_per_slice=(0.0, 0.0, 2.0),
         change=_filled_by(_ramp),
     )
@@ -108,7 +108,7 @@ def test_a_shift_of_whole_pixels_keeps_every_value(series_maker: Maker) -> None:
     assert volume.voxels.dtype == np.int16
 
 
-def test_a_lean_to_the_side_is_straightened_too(series_maker: Maker) -> None:
+def test_a_tilt_to_the_side_is_straightened_too(series_maker: Maker) -> None:
     """0.75 mm, one column, towards the right per slice: the grid begins 11 columns earlier."""
     volume, _ = _read(series_maker(shift_mm_per_slice=(-0.75, 0.0, 0.0)).write())
 
@@ -117,14 +117,14 @@ def test_a_lean_to_the_side_is_straightened_too(series_maker: Maker) -> None:
     assert [int(volume.voxels[k, 2, 16 - k]) for k in range(12)] == [700 + k for k in range(12)]
 
 
-def test_a_series_that_leans_more_than_any_gantry_is_refused(series_maker: Maker) -> None:
+def test_a_series_tilted_more_than_any_gantry_is_refused(series_maker: Maker) -> None:
     refusal = _refusal(series_maker(shift_mm_per_slice=(0.0, 2.5, 0.0)).write())
 
     assert "tilted" in refusal.message
     assert "51.3 degrees" in refusal.message
 
 
-def test_slices_that_do_not_lean_along_one_line_are_refused(series_maker: Maker) -> None:
+def test_slices_not_sheared_along_one_line_are_refused(series_maker: Maker) -> None:
     def change(k: int, data: Dataset) -> None:
         if k == 6:
             x, y, z = data.ImagePositionPatient
@@ -132,14 +132,14 @@ def test_slices_that_do_not_lean_along_one_line_are_refused(series_maker: Maker)
 
     refusal = _refusal(series_maker(change=change).write())
 
-    assert "crooked" in refusal.message
+    assert "sheared unevenly" in refusal.message
     assert "1.5 mm (slice 7 of 12)" in refusal.message
 
 
 def test_a_missing_slice_of_a_fine_series_is_filled_and_told(series_maker: Maker) -> None:
     """Steps of 1 mm without the slice at 5 mm: it is the mean of its neighbours."""
     heights = [h for h in range(13) if h != 5]
-    maker = series_maker(heights_mm=heights, change=_filled_by(_ramp))
+    maker = series_maker(slice_positions_mm=heights, change=_filled_by(_ramp))
 
     volume, notes = _read(maker.write())
 
@@ -157,7 +157,7 @@ def test_a_missing_slice_of_a_fine_series_is_filled_and_told(series_maker: Maker
 def test_slices_that_lie_on_the_even_grid_are_kept_as_they_are(series_maker: Maker) -> None:
     heights = [h for h in range(13) if h != 5]
 
-    volume, _ = _read(series_maker(heights_mm=heights).write())
+    volume, _ = _read(series_maker(slice_positions_mm=heights).write())
 
     assert [int(volume.voxels[h, 2, 5]) for h in heights] == [700 + k for k in range(12)]
 
@@ -165,7 +165,7 @@ def test_slices_that_lie_on_the_even_grid_are_kept_as_they_are(series_maker: Mak
 def test_a_coarse_part_gets_the_steps_of_the_fine_one(series_maker: Maker) -> None:
     """Ten steps of 1 mm, then four of 3 mm: 22 steps of 1 mm, nothing of the fine part is lost."""
     heights = [*range(11), 13, 16, 19, 22]
-    maker = series_maker(heights_mm=heights, change=_filled_by(_ramp))
+    maker = series_maker(slice_positions_mm=heights, change=_filled_by(_ramp))
 
     volume, notes = _read(maker.write())
 
@@ -181,7 +181,7 @@ def test_many_coarse_and_few_very_fine_steps_do_not_make_thousands_of_slices(
     """Steps of 0.02 and 3 mm in turn: on average 1.51 mm, so none finer than a quarter of that."""
     heights = np.cumsum([0.0, *[0.02, 3.0] * 8]).tolist()
 
-    volume, _ = _read(series_maker(heights_mm=heights).write())
+    volume, _ = _read(series_maker(slice_positions_mm=heights).write())
 
     assert volume.geometry.shape[0] == 65
     assert volume.geometry.spacing_mm[0] == pytest.approx(24.16 / 64)
@@ -194,7 +194,7 @@ def test_uneven_steps_are_filled_up_to_three_millimetres(
     series_maker: Maker, widest_mm: float, is_refused: bool
 ) -> None:
     heights = [0.0, 2.0, 4.0, 6.0, *(6.0 + widest_mm + 2.0 * n for n in range(8))]
-    folder = series_maker(heights_mm=heights).write()
+    folder = series_maker(slice_positions_mm=heights).write()
 
     if not is_refused:
         assert "uneven" in _read(folder)[1][0]
@@ -209,7 +209,7 @@ def test_tilt_and_uneven_steps_together_are_made_straight_and_even(series_maker:
     heights = [h for h in range(16) if h not in {5, 9}]
     maker = series_maker(
         shape=(14, 40, 10),
-        heights_mm=heights,
+        slice_positions_mm=heights,
         change=lambda k, data: (_shear(k, data, heights[k]), _filled_by(_ramp)(k, data))[1],
     )
 
@@ -260,7 +260,7 @@ def test_fractions_stay_fractions(series_maker: Maker) -> None:
 
 
 def test_steps_of_a_hand_are_no_volume(series_maker: Maker) -> None:
-    refusal = _refusal(series_maker(heights_mm=[50.0 * k for k in range(12)]).write())
+    refusal = _refusal(series_maker(slice_positions_mm=[50.0 * k for k in range(12)]).write())
 
     assert "50 mm apart, too far for a volume" in refusal.message
 
@@ -268,7 +268,7 @@ def test_steps_of_a_hand_are_no_volume(series_maker: Maker) -> None:
 def test_resampling_is_told_with_the_result(series_maker: Maker) -> None:
     ct = read_ct(series_maker(shift_mm_per_slice=(0.0, 0.5, 0.0)).write())
 
-    assert ["tilted gantry" in warning for warning in ct.warnings] == [True]
+    assert ["gantry tilt" in warning for warning in ct.warnings] == [True]
 
 
 def test_images_that_repeat_others_pixel_by_pixel_are_left_out_and_told(

@@ -14,7 +14,7 @@ from scipy.ndimage import map_coordinates
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.io.dicom.file import read_headers
+from FractureSegmentationLib.io.dicom.files import read_headers
 from FractureSegmentationLib.io.dicom.pixels import read_plane
 from FractureSegmentationLib.io.dicom.series import SeriesInfo, list_series
 from FractureSegmentationLib.io.dicom.volume import judge_series, read_series, read_stack
@@ -84,8 +84,8 @@ def test_pure_tilt_is_straightened_and_four_slices_are_too_few(real_data: Path) 
     assert volume.geometry.shape == (4, 521, 512)
     assert volume.geometry.spacing_mm == pytest.approx((4.8515, 0.41796875, 0.41796875), abs=1e-4)
     assert notes == (
-        "The slices lean by 14.0 degrees (tilted gantry); they were shifted in their planes onto "
-        "a straight grid.",
+        "The slices are sheared by a gantry tilt of 14.0 degrees; they were shifted in their "
+        "planes onto a straight grid.",
     )
     _check_that_pixels_lie_where_their_slice_says(volume, stack.slices)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.image_header import FileHeader, HeaderError
-from FractureSegmentationLib.io.meta_header import read_meta_header
-from FractureSegmentationLib.io.nifti_header import opened_nifti, read_nifti_header
-from FractureSegmentationLib.io.nrrd_header import read_nrrd_header
+from FractureSegmentationLib.io.metaimage import read_meta_header
+from FractureSegmentationLib.io.nifti import opened_nifti, read_nifti_header
+from FractureSegmentationLib.io.nrrd import read_nrrd_header
 
 _CHUNK_BYTES = 1 << 20
 _MOST_DENSE = 1032
@@ -42,7 +42,7 @@ def read_image_header(path: Path) -> FileHeader:
     raise HeaderError("no known kind of image file")
 
 
-def is_whole(path: Path) -> bool:
+def has_whole_voxel_data(path: Path) -> bool:
     """Whether a file has a sound header and all the voxels that it promises.
 
     Args:
@@ -52,12 +52,12 @@ def is_whole(path: Path) -> bool:
         OSError: the file cannot be read.
     """
     try:
-        return keeps_promise(read_image_header(path))
+        return holds_all_voxels(read_image_header(path))
     except (HeaderError, InputError):
         return False
 
 
-def keeps_promise(header: FileHeader) -> bool:
+def holds_all_voxels(header: FileHeader) -> bool:
     """Whether the voxels are there, no more and no fewer than the header says.
 
     More of them mean a wrong size in the header: the slices would be cut at wrong places.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from FractureSegmentationLib.io.wholeness import is_whole
+from FractureSegmentationLib.io.verify import has_whole_voxel_data
 
 COMPRESSED = ("nii.gz", "mha", "mhd", "nrrd", "nhdr")
 
@@ -27,7 +27,7 @@ def _voxel_file(path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", ["nii", *COMPRESSED])
 def test_a_file_as_it_was_written_is_whole(tmp_path: Path, ending: str) -> None:
-    assert is_whole(_write(tmp_path, ending))
+    assert has_whole_voxel_data(_write(tmp_path, ending))
 
 
 @pytest.mark.parametrize("ending", ["nii", *COMPRESSED])
@@ -40,7 +40,7 @@ def test_a_file_that_ends_early_is_not_whole(tmp_path: Path, ending: str, share:
     if ending in {"mha", "nrrd"} and share == 0.0:
         return  # nothing is left that says it was compressed; SimpleITK refuses an empty file
 
-    assert not is_whole(path)
+    assert not has_whole_voxel_data(path)
 
 
 @pytest.mark.parametrize("ending", ["mha", "mhd", "nrrd", "nhdr"])
@@ -54,7 +54,7 @@ def test_one_changed_byte_in_compressed_voxels_is_found(
     content[int(place * len(content))] ^= 0x55
     holder.write_bytes(bytes(content))
 
-    assert not is_whole(path)
+    assert not has_whole_voxel_data(path)
 
 
 def test_a_gzip_file_of_several_parts_is_whole(tmp_path: Path, nifti: Callable[..., bytes]) -> None:
@@ -63,7 +63,7 @@ def test_a_gzip_file_of_several_parts_is_whole(tmp_path: Path, nifti: Callable[.
     parts = gzip.compress(content[:5000]) + gzip.compress(content[5000:])
     (tmp_path / "image.nii.gz").write_bytes(parts)
 
-    assert is_whole(tmp_path / "image.nii.gz")
+    assert has_whole_voxel_data(tmp_path / "image.nii.gz")
 
 
 def test_an_unpacked_file_with_a_packed_files_name_is_judged_by_its_content(
@@ -73,23 +73,23 @@ def test_an_unpacked_file_with_a_packed_files_name_is_judged_by_its_content(
     (tmp_path / "a.nii.gz").write_bytes(content)
     (tmp_path / "b.nii.gz").write_bytes(content[:-1])
 
-    assert is_whole(tmp_path / "a.nii.gz")
-    assert not is_whole(tmp_path / "b.nii.gz")
+    assert has_whole_voxel_data(tmp_path / "a.nii.gz")
+    assert not has_whole_voxel_data(tmp_path / "b.nii.gz")
 
 
 def test_a_text_file_is_no_whole_image(tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_text("hello")
     (tmp_path / "a.nii.gz").write_text("hello")
 
-    assert not is_whole(tmp_path / "a.nii")
-    assert not is_whole(tmp_path / "a.nii.gz")
+    assert not has_whole_voxel_data(tmp_path / "a.nii")
+    assert not has_whole_voxel_data(tmp_path / "a.nii.gz")
 
 
 def test_a_header_without_its_voxel_file_is_not_whole(tmp_path: Path) -> None:
     path = _write(tmp_path, "mhd")
     path.with_suffix(".zraw").unlink()
 
-    assert not is_whole(path)
+    assert not has_whole_voxel_data(path)
 
 
 def test_a_voxel_file_named_outside_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -99,4 +99,4 @@ def test_a_voxel_file_named_outside_the_folder_is_not_followed(tmp_path: Path) -
     path.with_suffix(".zraw").rename(tmp_path / "image.zraw")
     path.write_text(path.read_text().replace("image.zraw", "../image.zraw"))
 
-    assert not is_whole(path)
+    assert not has_whole_voxel_data(path)

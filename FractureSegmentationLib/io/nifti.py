@@ -1,25 +1,32 @@
-"""The header of a NIfTI-1 or NIfTI-2 file in one piece (`.nii`, `.nii.gz`)."""
+"""NIfTI-1 and NIfTI-2 files in one piece (`.nii`, `.nii.gz`): their headers and their voxels.
+
+Voxels are read without the NIfTI library behind SimpleITK: that one turns NaN into 0 HU, and takes
+the voxels of `ct.nii` for those of `ct.nii.gz` where both lie in one folder. An affine that is
+degenerate is refused in `_checked_affines`, one that is sheared in `image_file.py`.
+"""
 
 from __future__ import annotations
 
 import gzip
 import math
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
+import SimpleITK as sitk
 
 from FractureSegmentationLib.io.image_header import (
+    Affine,
     FileHeader,
     HeaderError,
-    Placement,
+    checked_affine,
     finite,
-    placement,
     positive,
 )
-from FractureSegmentationLib.io.nifti_fields import NiftiFields
+from FractureSegmentationLib.types import FloatArray
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _READ_BYTES = 544
@@ -43,6 +50,92 @@ _MOST_CODE = 5
 _MOST_UNITS = 63  # three bits for space, three for time
 _ROUNDING = 1e-4
 _SMALLEST_SLOPE = 1e-9
+_SINGLE_PRECISION = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where a NIfTI version keeps its fields: byte offset and struct code of each."""
+
+    header_bytes: int
+    magic: tuple[int, bytes]
+    dim: tuple[int, str]
+    kind: tuple[int, str]
+    bits: tuple[int, str]
+    pixdim: tuple[int, str]
+    data_offset: tuple[int, str]
+    scale: tuple[int, str]
+    units: tuple[int, str]
+    codes: tuple[int, str]
+    quaternion: tuple[int, str]
+    rows: tuple[int, str]
+
+
+_LAYOUTS = (
+    _Layout(
+        348,
+        (344, b"n+1\0"),
+        (40, "8h"),
+        (70, "h"),
+        (72, "h"),
+        (76, "8f"),
+        (108, "f"),
+        (112, "2f"),
+        (123, "B"),
+        (252, "2h"),
+        (256, "6f"),
+        (280, "12f"),
+    ),
+    _Layout(
+        540,
+        (4, b"n+2\0\r\n\x1a\n"),
+        (16, "8q"),
+        (12, "h"),
+        (14, "h"),
+        (104, "8d"),
+        (168, "q"),
+        (176, "2d"),
+        (500, "i"),
+        (344, "2i"),
+        (352, "6d"),
+        (400, "12d"),
+    ),
+)
+
+
+class NiftiFields:
+    """The fields of one header.
+
+    Attributes:
+        layout: where each is.
+        order: the byte order, < or >.
+
+    Args:
+        header: the first 544 bytes of the file, or all there are.
+
+    Raises:
+        HeaderError: it is no NIfTI header.
+    """
+
+    def __init__(self, header: bytes) -> None:
+        self._header = header
+        self.layout, self.order = self._recognised()
+
+    def get(self, field: tuple[int, str]) -> tuple[float, ...]:
+        """The values of a field."""
+        return struct.unpack_from(self.order + field[1], self._header, field[0])
+
+    def _recognised(self) -> tuple[_Layout, str]:
+        for layout in _LAYOUTS:
+            offset, magic = layout.magic
+            for order in "<>":
+                if (
+                    len(self._header) >= layout.header_bytes
+                    and struct.unpack_from(f"{order}i", self._header)[0] == layout.header_bytes
+                    and self._header[offset : offset + len(magic)] == magic
+                ):
+                    return layout, order
+        raise HeaderError("no NIfTI header")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,7 +159,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     """Understand the header of a NIfTI file.
 
     Returns:
-        The promise; `placements` are the sform's and the qform's, as far as the file has them.
+        The promise; `affines` are the sform's and the qform's, as far as the file has them.
 
     Raises:
         HeaderError: it is damaged or contradicts itself.
@@ -83,7 +176,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     number, voxel_bytes = _number(fields)
     data_offset = _data_offset(fields)
     slope, intercept = _scale(fields)
-    spacing_mm, placements = _place(fields)
+    spacing_mm, affines = _checked_affines(fields)
     return NiftiHeader(
         sizes=sizes,
         components=1 if number is not None else 2,
@@ -91,7 +184,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         start=0,
         needed_bytes=data_offset + math.prod(sizes) * voxel_bytes,
         is_packed=is_packed,
-        placements=placements,
+        affines=affines,
         spacing_mm=spacing_mm,
         data_offset=data_offset,
         number=number,
@@ -142,7 +235,9 @@ def _scale(fields: NiftiFields) -> tuple[float, float]:
     return slope, intercept
 
 
-def _place(fields: NiftiFields) -> tuple[tuple[float, float, float], tuple[Placement, ...]]:
+def _checked_affines(
+    fields: NiftiFields,
+) -> tuple[tuple[float, float, float], tuple[Affine, ...]]:
     """Voxel sizes in mm, and where sform and qform put the voxels."""
     layout = fields.layout
     qfac, *lengths = fields.get(layout.pixdim)
@@ -164,7 +259,7 @@ def _place(fields: NiftiFields) -> tuple[tuple[float, float, float], tuple[Place
     return (i_mm, j_mm, k_mm), tuple(found)
 
 
-def _qform(fields: NiftiFields, spacing: Placement, qfac: float) -> Placement:
+def _qform(fields: NiftiFields, spacing: Affine, qfac: float) -> Affine:
     """(3, 4) in RAS and the unit of the file."""
     if qfac not in {-1.0, 0.0, 1.0}:
         raise HeaderError("unknown handedness")
@@ -174,12 +269,12 @@ def _qform(fields: NiftiFields, spacing: Placement, qfac: float) -> Placement:
     return np.column_stack([turned, [x, y, z]])
 
 
-def _in_lps(matrix: Placement) -> Placement:
+def _in_lps(matrix: Affine) -> Affine:
     turned = _RAS_TO_LPS @ matrix
-    return placement(turned[:, :3], turned[:, 3])
+    return checked_affine(turned[:, :3], turned[:, 3])
 
 
-def _rotation(imaginary: list[float]) -> Placement:
+def _rotation(imaginary: list[float]) -> Affine:
     b, c, d = imaginary
     rest = 1.0 - (b * b + c * c + d * d)
     if rest < -_ROUNDING:
@@ -192,3 +287,56 @@ def _rotation(imaginary: list[float]) -> Placement:
             [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
         ]
     )
+
+
+def read_nifti_image(header: NiftiHeader) -> sitk.Image:
+    """The three-dimensional image of a NIfTI file; further axes have one voxel.
+
+    The sform places it, or else the qform. A file without either is taken for one in LPS.
+
+    Raises:
+        HeaderError: a voxel has several values, or the voxels are not there as promised.
+        OSError: the file cannot be read.
+    """
+    voxels = _voxels(header).reshape(header.sizes[2::-1])
+    image = sitk.GetImageFromArray(_scaled(voxels, header))
+    image.SetSpacing(header.spacing_mm)
+    if header.affines:
+        columns, origin = header.affines[0][:, :3], header.affines[0][:, 3]
+        sizes_mm = np.linalg.norm(columns, axis=0)
+        if not np.allclose(sizes_mm, header.spacing_mm, rtol=_SINGLE_PRECISION):
+            image.SetSpacing(sizes_mm.tolist())
+        image.SetOrigin(origin.tolist())
+        image.SetDirection(_straightened(columns).ravel().tolist())
+    return image
+
+
+def _voxels(header: NiftiHeader) -> FloatArray:
+    if header.number is None:
+        raise HeaderError("a voxel has several values")
+    try:
+        with opened_nifti(header.voxel_file, is_packed=header.is_packed) as file:
+            file.seek(header.data_offset)
+            content = file.read(header.needed_bytes - header.data_offset)
+            # Only the end of a compressed file tells whether its checksum fits.
+            has_more = bool(file.read(1))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise HeaderError("the compression is damaged") from error
+    if has_more or len(content) != header.needed_bytes - header.data_offset:
+        raise HeaderError("the file does not hold as many voxels as promised")
+    voxels: FloatArray = np.frombuffer(content, header.number)
+    return voxels
+
+
+def _scaled(voxels: FloatArray, header: NiftiHeader) -> FloatArray:
+    if (header.slope, header.intercept) == (1.0, 0.0):
+        return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+    exact = voxels.astype(np.float64) * header.slope + header.intercept
+    return exact.astype(np.float32)
+
+
+def _straightened(columns: FloatArray) -> FloatArray:
+    """The nearest orthonormal axes: headers hold single precision."""
+    u, _, vt = np.linalg.svd(columns / np.linalg.norm(columns, axis=0))
+    axes: FloatArray = u @ vt
+    return axes

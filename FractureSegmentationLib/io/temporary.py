@@ -1,7 +1,8 @@
-"""Names of working folders, and clearing those that dead runs left behind.
+"""Working folders: their names, and clearing those that dead runs left behind.
 
 A working folder of OUT is `.OUT.fracseg-<pid>-<machine><random>`; while a result is replaced, the
-previous one waits beside it under the same name with `-old`.
+previous one waits beside it under the same name with `-old`. Scratch folders hold files that only
+other programs need: they are the user's alone, and gone at the end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +147,33 @@ else:
         except PermissionError:
             return True
         return True
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of the user alone, gone at the end; after a kill, at the next start.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with working_folder(_scratch_stem()) as folder:
+        yield folder
+
+
+def clear_scratch() -> None:
+    """Remove the scratch folders that killed runs left behind."""
+    with contextlib.suppress(OSError):
+        clear_leftovers(_scratch_stem())
+
+
+def remove_scratch(process: int | None = None) -> None:
+    """Remove the scratch folders of a process, before it is ended or after it was.
+
+    Args:
+        process: its id; None is this process.
+    """
+    remove_working_folders(_scratch_stem().parent, process or os.getpid())
+
+
+def _scratch_stem() -> Path:
+    return Path(tempfile.gettempdir()) / "image"

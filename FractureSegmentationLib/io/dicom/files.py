@@ -1,4 +1,4 @@
-"""The headers of one DICOM file, read with pydicom.
+"""Finding the DICOM images of a folder, and reading the headers of a file with pydicom.
 
 The frames of an enhanced (multi-frame) file become one header each, so that everything after this
 module treats a slice and a frame alike.
@@ -6,13 +6,16 @@ module treats a slice and a frame alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
 
-from FractureSegmentationLib.io.dicom.element import (
+from FractureSegmentationLib.io.dicom.headers import (
+    ImageHeader,
     count,
     items,
     numbers,
@@ -21,7 +24,6 @@ from FractureSegmentationLib.io.dicom.element import (
     text,
     values,
 )
-from FractureSegmentationLib.io.dicom.header import ImageHeader
 
 CT_CLASSES = "1.2.840.10008.5.1.4.1.1.2"
 """UID of plain CT images; those of enhanced and of converted enhanced ones begin with it."""
@@ -51,6 +53,7 @@ _TAGS = [
     "PatientID",
     "PerFrameFunctionalGroupsSequence",
     "PhotometricInterpretation",
+    "PixelPaddingRangeLimit",
     "PixelPaddingValue",
     "PixelRepresentation",
     "PixelSpacing",
@@ -144,10 +147,19 @@ def _whole(path: Path, data: pydicom.Dataset) -> ImageHeader:
         thickness_mm=_thickness(data),
         rescale=_rescale(data),
         rescale_type=_quantity(data, text(data, "RescaleType").upper()),
-        padding=optional_number(data, "PixelPaddingValue"),
+        padding=_padding(data),
         kernel=_kernel(data),
         is_lossy=text(data, "LossyImageCompression") == "01" or syntax in _LOSSY_SYNTAXES,
     )
+
+
+def _padding(data: pydicom.Dataset) -> tuple[float, float] | None:
+    """Padding is one value, or all from it to a limit on either side."""
+    value = optional_number(data, "PixelPaddingValue")
+    limit = optional_number(data, "PixelPaddingRangeLimit")
+    if value is None:
+        return None
+    return (value, value) if limit is None else (min(value, limit), max(value, limit))
 
 
 def _frame(whole: ImageHeader, index: int, groups: Sequence[pydicom.Dataset]) -> ImageHeader:
@@ -224,3 +236,98 @@ def _quantity(data: pydicom.Dataset, rescale_type: str) -> str:
 
 def _kernel(data: pydicom.Dataset) -> str:
     return "".join(c for c in text(data, "ConvolutionKernel")[:16] if c.isalnum())
+
+
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+_USUAL_ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScan:
+    """The DICOM files of a folder.
+
+    Attributes:
+        images: headers of the images.
+        damaged: files that ought to be images but are damaged.
+        system_files: files named like DICOM that a system keeps beside the real ones.
+    """
+
+    images: tuple[ImageHeader, ...]
+    damaged: tuple[Path, ...]
+    system_files: tuple[Path, ...] = ()
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file says of itself that it is DICOM, by its first bytes or its ending.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    is_named_so = path.suffix.lower() in _USUAL_ENDINGS and not is_system_file(path)
+    return is_named_so or has_dicom_magic(path)
+
+
+def is_system_file(path: Path) -> bool:
+    """Whether macOS wrote the file to keep what another file system cannot: `._` and a name.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.name.startswith("._"):
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_APPLE_DOUBLE)) == _APPLE_DOUBLE
+
+
+def scan_folder(folder: Path, *, recursive: bool) -> FolderScan:
+    """Read the headers of all DICOM images below `folder`; other files are passed over.
+
+    Exact copies of a file count once.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    images: list[ImageHeader] = []
+    damaged: list[Path] = []
+    system_files: list[Path] = []
+    for path in _files(folder, recursive=recursive):
+        if is_system_file(path):
+            system_files.append(path)
+            continue
+        if not is_dicom_file(path):
+            continue
+        try:
+            images.extend(read_headers(path))
+        except ValueError:
+            damaged.append(path)
+    return FolderScan(_without_copies(images), tuple(damaged), tuple(system_files))
+
+
+def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        folders.sort()
+        if not recursive:
+            folders.clear()
+        paths = (Path(parent) / name for name in sorted(names))
+        yield from (path for path in paths if path.is_file())  # no broken link, no pipe
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _without_copies(images: Sequence[ImageHeader]) -> tuple[ImageHeader, ...]:
+    """Pass over files that are bytewise the same as one before."""
+    paths: dict[str, list[Path]] = {}
+    for image in images:
+        same = paths.setdefault(image.image_uid, [])
+        if image.path not in same[-1:]:  # the frames of a file follow each other
+            same.append(image.path)
+    copies: set[Path] = set()
+    for alike in paths.values():
+        seen: set[bytes] = set()
+        for path in alike if len(alike) > 1 else ():
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            copies.update({path} if digest in seen else ())
+            seen.add(digest)
+    return tuple(image for image in images if image.path not in copies)

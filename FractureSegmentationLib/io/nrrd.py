@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.image_header import (
+    Affine,
     FileHeader,
     HeaderError,
-    Placement,
+    checked_affine,
     header_lines,
     parse_numbers,
     parse_sizes,
-    placement,
     positive,
-    refuse_twins,
+    reject_duplicate_fields,
     sibling,
 )
 
@@ -73,7 +73,7 @@ def read_nrrd_header(path: Path) -> FileHeader:
     """Understand the header of an NRRD file.
 
     Returns:
-        The promise; one placement if the file names an anatomical space, else none.
+        The promise; one affine if the file names an anatomical space, else none.
 
     Raises:
         HeaderError: it is damaged or contradicts itself.
@@ -104,7 +104,7 @@ def read_nrrd_header(path: Path) -> FileHeader:
         needed_bytes=math.prod(sizes) * value_bytes,
         is_packed=is_packed,
         spacing_mm=_spacing_mm(fields, spatial, len(sizes)),
-        placements=_placements(fields, spatial, len(sizes)),
+        affines=_affines(fields, spatial, len(sizes)),
     )
 
 
@@ -125,7 +125,7 @@ def _fields(lines: list[str]) -> dict[str, str]:
         if not colon or known not in _FIELDS:
             raise HeaderError("a line of the header is no field")
         pairs.append((known, value.strip()))
-    refuse_twins([name for name, _ in pairs])
+    reject_duplicate_fields([name for name, _ in pairs])
     return dict(pairs)
 
 
@@ -169,7 +169,7 @@ def _spatial_axes(fields: Mapping[str, str], count: int) -> list[int]:
     return axes
 
 
-def _placements(fields: Mapping[str, str], spatial: list[int], count: int) -> tuple[Placement, ...]:
+def _affines(fields: Mapping[str, str], spatial: list[int], count: int) -> tuple[Affine, ...]:
     if "space directions" not in fields or fields.get("space dimension", "3") != "3":
         return ()
     columns = _columns(fields["space directions"], spatial, count)
@@ -181,9 +181,9 @@ def _placements(fields: Mapping[str, str], spatial: list[int], count: int) -> tu
     space = long_names[_SHORT_SPACES[space]] if space in _SHORT_SPACES else space
     if space in _TO_LPS:
         signs = np.diag(_TO_LPS[space])
-        return (placement(signs @ columns, signs @ origin),)
+        return (checked_affine(signs @ columns, signs @ origin),)
     if space in _UNPLACED_SPACES or (not space and "space dimension" in fields):
-        placement(columns, origin)
+        checked_affine(columns, origin)
         return ()
     raise HeaderError("unknown space")
 

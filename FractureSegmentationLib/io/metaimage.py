@@ -11,15 +11,15 @@ import numpy as np
 
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.image_header import (
+    Affine,
     FileHeader,
     HeaderError,
-    Placement,
+    checked_affine,
     header_lines,
     parse_numbers,
     parse_sizes,
-    placement,
     positive,
-    refuse_twins,
+    reject_duplicate_fields,
     sibling,
 )
 
@@ -54,7 +54,7 @@ def read_meta_header(path: Path) -> FileHeader:
     """Understand the header of a MetaImage file.
 
     Returns:
-        The promise; one placement if the file says how its axes lie, else none.
+        The promise; one affine if the file says how its axes lie, else none.
 
     Raises:
         HeaderError: it is damaged or contradicts itself.
@@ -77,7 +77,7 @@ def read_meta_header(path: Path) -> FileHeader:
     voxel_file = path if is_local else sibling(path, name)
     start = after_header if is_local else _skipped_bytes(fields)
     _refuse_other_stream(fields, voxel_file, start)
-    spacing_mm, placements = _place(fields, len(sizes))
+    spacing_mm, affines = _place(fields, len(sizes))
     return FileHeader(
         sizes=sizes,
         components=components,
@@ -86,7 +86,7 @@ def read_meta_header(path: Path) -> FileHeader:
         needed_bytes=math.prod(sizes) * components * value_bytes,
         is_packed=_is_true(fields, "CompressedData", default=False),
         spacing_mm=spacing_mm,
-        placements=placements,
+        affines=affines,
     )
 
 
@@ -98,7 +98,7 @@ def _fields(lines: list[str]) -> dict[str, str]:
             raise HeaderError("a line of the header is no field")
         pairs.append((_SYNONYMS.get(name.strip(), name.strip()), value.strip()))
     names = [name for name, _ in pairs]
-    refuse_twins(names)
+    reject_duplicate_fields(names)
     if "NDims" in names and any(name in _COUNTED for name in names[: names.index("NDims")]):
         raise HeaderError("the number of dimensions has to come first")
     return dict(pairs)
@@ -149,9 +149,7 @@ def _refuse_other_stream(fields: Mapping[str, str], voxel_file: Path, start: int
             raise HeaderError("the compressed voxels do not have the size given")
 
 
-def _place(
-    fields: Mapping[str, str], count: int
-) -> tuple[tuple[float, ...], tuple[Placement, ...]]:
+def _place(fields: Mapping[str, str], count: int) -> tuple[tuple[float, ...], tuple[Affine, ...]]:
     """Voxel sizes, and where the voxels lie if the file says so."""
     unit = np.eye(count).ravel().astype(str).tolist()
     matrix = parse_numbers(fields.get("TransformMatrix", " ".join(unit)).split(), count**2)
@@ -165,4 +163,4 @@ def _place(
         return spacing_mm, ()
     # The rows of the matrix are the axes i, j and k.
     columns = matrix.reshape(count, count)[:3, :3].T * spacing
-    return spacing_mm, (placement(columns, offset[:3]),)
+    return spacing_mm, (checked_affine(columns, offset[:3]),)
