@@ -68,8 +68,7 @@ def read_ct(path: Path, *, series: str | None = None, progress: Progress | None 
         RunCancelledError: the caller asked to stop.
     """
     with readable():
-        if not path.exists():
-            raise InputError("The CT was not found.", "Check the name of the file or folder.")
+        refuse_absent(path)
         if path.is_dir():
             return read_listed(list_series(path), series, progress)
         if kind_of(path):
@@ -77,6 +76,21 @@ def read_ct(path: Path, *, series: str | None = None, progress: Progress | None 
         if is_dicom_file(path):
             return read_listed(series_of(path), series, progress)
     raise InputError("The file is of no known kind.", _KINDS_SENTENCE)
+
+
+def refuse_absent(path: Path) -> None:
+    """Refuse what is neither a file nor a folder; a named pipe or a device would be waited for.
+
+    Raises:
+        InputError: it is not there, or something else is.
+    """
+    if not path.exists():
+        raise InputError("The CT was not found.", "Check the name of the file or folder.")
+    if not path.is_file() and not path.is_dir():
+        raise InputError(
+            "The CT is a pipe or a device, which cannot be read twice.",
+            "Write it into a file and give that.",
+        )
 
 
 def read_labels(path: Path) -> LabelVolume:
