@@ -1,8 +1,9 @@
-"""Files with odd names or odd but legal headers are read; what cannot be read is refused at once."""
+"""Odd names and odd but legal headers are read; what cannot be read is refused at once."""
 
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,13 +130,18 @@ DETACHED: dict[str, Detached] = {
 }
 
 
-@pytest.mark.parametrize("kind", [("nhdr", NRRD, "byte skip: -1\n"), ("mhd", META, "HeaderSize = -1\n")],
-                         ids=["nrrd", "metaimage"])  # fmt: skip
+FORMATS = {
+    "nrrd": ("nhdr", NRRD, "byte skip: -1\n"),
+    "metaimage": ("mhd", META, "HeaderSize = -1\n"),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("case", DETACHED)
 def test_voxels_in_a_file_of_their_own_are_found(
-    tmp_path: Path, voxels: np.ndarray, kind: tuple[str, str, str], case: str
+    tmp_path: Path, voxels: np.ndarray, kind: str, case: str
 ) -> None:
-    (ending, template, skip), (named, file, at_end, before) = kind, DETACHED[case]
+    (ending, template, skip), (named, file, at_end, before) = FORMATS[kind], DETACHED[case]
     (tmp_path / file).write_bytes(before + voxels.tobytes())
     header = tmp_path / f"ct.{ending}"
     header.write_text(template.format(name=named, extra=skip if at_end else ""), encoding="utf-8")
@@ -191,8 +197,10 @@ def _negative_voxel_size(path: Path, voxels: np.ndarray, *, has_sform: bool) -> 
     file = nib.Nifti1Image(voxels.transpose(2, 1, 0), RAS_TO_LPS)
     file.set_sform(RAS_TO_LPS, int(has_sform))
     file.set_qform(None if has_sform else RAS_TO_LPS, int(not has_sform))
-    file.header["pixdim"][1] = -1.0
     file.to_filename(path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = struct.pack("<f", -1.0)  # pixdim[1]
+    path.write_bytes(content)
 
 
 def test_a_negative_voxel_size_is_read_by_the_sform_or_named_as_the_reason(
@@ -235,7 +243,8 @@ def test_a_named_pipe_is_refused_and_not_waited_for(
     status = run([command, str(tmp_path / name), *second, *more])
 
     assert status == 2
-    assert "Error: " in capsys.readouterr().out + capsys.readouterr().err or status == 2
+    printed = capsys.readouterr()
+    assert "pipe or a device" in " ".join((printed.out + printed.err).split())
 
 
 @pytest.mark.parametrize("arguments", [["info", ""], ["segment", "", "out"], ["segment", "ct", ""]])
@@ -247,7 +256,9 @@ def test_an_empty_argument_is_not_the_current_folder(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["info", "CT"], ["info", "CT", "--json"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["info", "CT"], ["info", "CT", "--json"]]
+)
 def test_a_full_standard_output_is_the_environments_fault(
     tmp_path: Path, voxels: np.ndarray, arguments: list[str]
 ) -> None:
