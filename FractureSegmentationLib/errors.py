@@ -5,6 +5,8 @@ A bug of the caller is a `ValueError`; everything here is for the person who run
 
 from __future__ import annotations
 
+import errno
+
 
 class FracSegError(Exception):
     """A failure the user can do something about.
@@ -80,6 +82,10 @@ def memory_problem() -> EnvironmentProblemError:
     )
 
 
+_CANNOT_WRITE = {
+    errno.ENOSPC: "The output could not be written: the disk or device is full.",
+    errno.EPIPE: "The output could not be written: the program that received it has ended.",
+}
 _OPTIONAL_PACKAGES = {"torch", "onnx", "onnxscript"}
 
 
@@ -89,6 +95,8 @@ def as_problem(error: BaseException) -> FracSegError:
         return error
     if isinstance(error, MemoryError):
         return memory_problem()
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+        return EnvironmentProblemError(_CANNOT_WRITE[error.errno], "Send the output elsewhere.")
     if isinstance(error, ModuleNotFoundError) and error.name in _OPTIONAL_PACKAGES:
         return EnvironmentProblemError(
             f"The package {error.name}, which this needs, is not installed.",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,7 +52,7 @@ def read_case_list(path: Path) -> tuple[ListedCase, ...]:
     are empty or begin with # are passed over. Relative paths start at the folder of the list.
 
     Args:
-        path: a text file, UTF-8.
+        path: a text file, UTF-8; names of files may have any encoding.
 
     Returns:
         The cases in the order of the list, each with a folder name of its own.
@@ -67,7 +70,7 @@ def read_case_list(path: Path) -> tuple[ListedCase, ...]:
         ListedCase(
             name=name,
             line=line,
-            ct=folder / row["ct"],
+            ct=_file_named(folder, row["ct"]),
             series=row.get("series") or None,
             bones=_bones_named(row.get("bones", ""), folder),
         )
@@ -77,24 +80,32 @@ def read_case_list(path: Path) -> tuple[ListedCase, ...]:
 
 def _bones_named(text: str, folder: Path) -> BoneFinder | Path | None:
     """How bones are detected: the name of a way, or else a label file, relative to `folder`."""
-    return finder_named(text) or (folder / text if text else None)
+    return finder_named(text) or (_file_named(folder, text) if text else None)
 
 
 def _text_of(path: Path) -> str:
     try:
         # Spreadsheets put a mark in front that is no part of the text.
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(
             "The list of cases could not be read.", "Check its name and that you may read it."
         ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "The list of cases is not a UTF-8 text.", "Save it as CSV (UTF-8) or as plain text."
-        ) from error
-    if "\0" in text:
+    if b"\0" in content:
         raise InputError("The list of cases is not a text.", "Save it as CSV (UTF-8).")
-    return text
+    # A name that is not UTF-8 keeps its bytes, as names from the file system do. The mark that
+    # spreadsheets put in front is no part of the text.
+    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _file_named(folder: Path, text: str) -> Path:
+    """A file of the list; of a list saved by an old spreadsheet, its name in that encoding."""
+    file = folder / text
+    if not file.exists():
+        with contextlib.suppress(UnicodeError):
+            saved = folder / os.fsencode(text).decode("cp1252")
+            return saved if saved.exists() else file
+    return file
 
 
 def _is_table(text: str) -> bool:

@@ -244,7 +244,7 @@ def _json(records: Sequence[CaseRecord]) -> str:
 def _replace(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(draft, path)  # noqa: PTH105 -- says that an existing file is replaced
     finally:
         draft.unlink(missing_ok=True)

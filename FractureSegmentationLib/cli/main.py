@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import importlib
 import importlib.metadata
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -124,7 +125,9 @@ def run(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _print_any_name()
     try:
+        _refuse_empty(sys.argv[1:] if args is None else args)
         status = fracseg.main(args=args, prog_name="fracseg", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
@@ -141,6 +144,25 @@ def run(args: Sequence[str] | None = None) -> int:
         click.echo(f"Error: {problem}", err=True)
         return problem.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _print_any_name() -> None:
+    """Let names of files be printed that no text encoding holds."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _refuse_empty(args: Sequence[str]) -> None:
+    """An empty argument would stand for the current folder.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    if "" in args:
+        raise click.UsageError(
+            "An argument is empty. Check the variable or the quotation marks it comes from."
+        )
 
 
 def _end_now(statuses: Sequence[int]) -> None:

@@ -21,7 +21,7 @@ from FractureSegmentationLib.io.folder import (
 from FractureSegmentationLib.io.grid import is_same_grid, placed_on_grid
 from FractureSegmentationLib.io.image_file import kind_of
 from FractureSegmentationLib.io.json_object import read_json_object
-from FractureSegmentationLib.io.read import read_labels
+from FractureSegmentationLib.io.read import read_labels, refuse_pipe
 from FractureSegmentationLib.results.report import numbering_of_report
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -190,6 +190,7 @@ def label_sources(path: Path, role: str) -> tuple[LabelSource, ...]:
     Raises:
         InputError: it is not there, holds no label file, or holds two of one name.
     """
+    refuse_pipe(path)
     if not path.exists():
         raise InputError(f"The {role} was not found.", "Check the name of the file or folder.")
     if path.is_file():

@@ -173,7 +173,7 @@ def _cell(value: float) -> str:
 
 
 def _write(path: Path, rows: Iterable[_Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
@@ -328,7 +328,7 @@ def write_json(path: Path, evaluation: Evaluation) -> None:
         OSError: it cannot be written.
     """
     text = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    path.write_text(f"{text}\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _summary_values(protocol: Protocol, cases: Named) -> dict[str, Any]:

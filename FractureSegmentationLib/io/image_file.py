@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,7 +22,8 @@ from FractureSegmentationLib.io.image_header import (
     refuse_oversized,
 )
 from FractureSegmentationLib.io.nifti import NiftiHeader, read_nifti_image
-from FractureSegmentationLib.io.sitk import geometry_from_sitk, quiet_itk
+from FractureSegmentationLib.io.sitk import geometry_from_sitk, is_utf8, quiet_itk
+from FractureSegmentationLib.io.temporary import scratch_folder
 from FractureSegmentationLib.io.verify import holds_all_voxels, read_image_header
 
 _KINDS = {
@@ -28,6 +34,7 @@ _KINDS = {
     ".mha": "MetaImage",
     ".mhd": "MetaImage",
 }
+_VOXEL_FILE = re.compile(rb"^(data ?file: *|ElementDataFile *= *)[^\r\n]*", re.MULTILINE)
 _SHEAR_TOLERANCE = 1e-3
 _PLACE_TOLERANCE_MM = 0.1
 _SIZE_TOLERANCE = 1e-3
@@ -69,8 +76,8 @@ def read_image_file(path: Path, *, may_have_layers: bool = False) -> ImageFile:
     """
     header = _understood(path, may_have_layers=may_have_layers)
     image = _read(path, header)
-    if image.GetDimension() == 4:
-        image = image[:, :, :, 0]
+    while image.GetDimension() > 3:
+        image = image[(*[slice(None)] * (image.GetDimension() - 1), 0)]
     try:
         geometry_from_sitk(image)
     except ValueError as error:
@@ -88,13 +95,40 @@ def _read(path: Path, header: FileHeader) -> sitk.Image:
             raise _damaged() from error
     if not holds_all_voxels(header):
         raise _damaged()
-    with quiet_itk():
+    with quiet_itk(), _plainly_named(path, header.voxel_file) as plain:
         try:
-            return sitk.ReadImage(str(path))
+            return sitk.ReadImage(str(plain))
         except RuntimeError as error:
             if "allocate" in str(error).lower():
                 raise MemoryError from error
             raise _damaged() from error
+
+
+@contextlib.contextmanager
+def _plainly_named(path: Path, voxel_file: Path) -> Iterator[Path]:
+    """An image file under a name that SimpleITK can open, its voxel file likewise.
+
+    SimpleITK ends the process at a name that is not UTF-8, and its readers take a `%` in the name
+    of a voxel file for a pattern of several files.
+    """
+    if voxel_file == path and is_utf8(path):
+        yield path
+        return
+    with scratch_folder() as folder:
+        plain = folder / f"image{path.suffix}"
+        if voxel_file == path:
+            _link(path, plain)
+        else:
+            plain.write_bytes(_VOXEL_FILE.sub(rb"\g<1>voxels.raw", path.read_bytes()))
+            _link(voxel_file, folder / "voxels.raw")
+        yield plain
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source.absolute())
+    except OSError:  # Windows without the right to make links
+        shutil.copyfile(source, target)
 
 
 def _understood(path: Path, *, may_have_layers: bool) -> FileHeader:
@@ -119,9 +153,10 @@ def _refuse_unusable(header: FileHeader, *, may_have_layers: bool) -> None:
     sizes = header.sizes
     if len(sizes) < 3 or sizes[2] == 1:
         raise InputError("The image has two dimensions.", "Give a three-dimensional CT volume.")
-    if len(sizes) > 4 or (len(sizes) == 4 and sizes[3] > 1):
+    if math.prod(sizes[3:]) > 1:
         raise InputError(
-            "The file holds a sequence of volumes (four dimensions).", "Give one of its volumes."
+            f"The file holds a sequence of volumes ({len(sizes)} dimensions).",
+            "Give one of its volumes.",
         )
     if header.components > 1 and not may_have_layers:
         raise InputError(
@@ -180,6 +215,7 @@ def _damaged() -> InputError:
 
 def _sheared() -> InputError:
     return InputError(
-        "The axes of the image are not at right angles.",
-        "Resample it onto a straight grid, e.g. in 3D Slicer, and give that volume.",
+        "The axes of the image are not at right angles (its header shears it).",
+        "Resample it onto a straight grid, a NIfTI file for example with "
+        "nibabel.processing.resample_to_output.",
     )

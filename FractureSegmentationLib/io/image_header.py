@@ -7,6 +7,7 @@ has to agree with it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -29,6 +30,7 @@ MOST_VOXELS = 2**31
 
 _LONGEST_LINE_BYTES = 1 << 16
 _LONGEST_HEADER_BYTES = 1 << 24
+_PATTERN = re.compile(r".*%\d*[di].*(\s+-?\d+){2,3}")  # name%03d.raw first last step
 _COUNT = re.compile(r"\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
 
@@ -78,7 +80,8 @@ def header_lines(file: IO[bytes], *, last: str) -> list[str]:
         is_cut = len(line) == _LONGEST_LINE_BYTES or file.tell() > _LONGEST_HEADER_BYTES
         if is_cut or b"\0" in line:
             raise HeaderError("the header does not end")
-        text = line.decode("latin-1").strip()
+        # A name that is not UTF-8 keeps its bytes, as names from the file system do.
+        text = line.decode("utf-8", "surrogateescape").strip()
         if not text and not last:
             return lines
         lines.append(text)
@@ -173,15 +176,27 @@ def sibling(header: Path, name: str) -> Path:
         HeaderError: the name leads elsewhere.
         InputError: the voxels are spread over several files.
     """
+    name = name.removeprefix("./")
     words = name.split()
-    if not words or words[0].upper() == "LIST" or "%" in name:
+    if not words or words[0].upper() == "LIST" or _PATTERN.fullmatch(name):
         raise InputError(
             "The voxels of the image lie in several files.", "Convert it into a single file."
         )
     is_plain = name == Path(name).name and not set(name) & set('/\\:<>|"?*')
     if not is_plain or name in {".", ".."}:
         raise HeaderError("the voxel file lies elsewhere")
-    return header.with_name(name)
+    file = header.with_name(name)
+    if not file.exists():  # a header of Windows beside files whose names were converted since
+        with contextlib.suppress(UnicodeError, ValueError):
+            file = header.with_name(os.fsencode(name).decode("cp1252"))
+    return file
+
+
+def start_of_voxels(voxel_file: Path, skipped: int, needed_bytes: int) -> int:
+    """The byte at which the voxels of a file of their own begin; -1 stands for those at its end."""
+    if skipped >= 0 or not voxel_file.is_file():
+        return max(skipped, 0)
+    return max(0, voxel_file.stat().st_size - needed_bytes)
 
 
 def refuse_oversized(header: FileHeader) -> None:

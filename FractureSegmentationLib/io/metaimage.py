@@ -21,6 +21,7 @@ from FractureSegmentationLib.io.image_header import (
     positive,
     reject_duplicate_fields,
     sibling,
+    start_of_voxels,
 )
 
 _LAST = "ElementDataFile"
@@ -75,7 +76,9 @@ def read_meta_header(path: Path) -> FileHeader:
     name = fields[_LAST]
     is_local = name.upper() == "LOCAL"
     voxel_file = path if is_local else sibling(path, name)
-    start = after_header if is_local else _skipped_bytes(fields)
+    needed_bytes = math.prod(sizes) * components * value_bytes
+    skipped = _skipped_bytes(fields)
+    start = after_header if is_local else start_of_voxels(voxel_file, skipped, needed_bytes)
     _refuse_other_stream(fields, voxel_file, start)
     spacing_mm, affines = _place(fields, len(sizes))
     return FileHeader(
@@ -83,7 +86,7 @@ def read_meta_header(path: Path) -> FileHeader:
         components=components,
         voxel_file=voxel_file,
         start=start,
-        needed_bytes=math.prod(sizes) * components * value_bytes,
+        needed_bytes=needed_bytes,
         is_packed=_is_true(fields, "CompressedData", default=False),
         spacing_mm=spacing_mm,
         affines=affines,
@@ -136,7 +139,8 @@ def _refuse_unread(fields: Mapping[str, str]) -> None:
 
 def _skipped_bytes(fields: Mapping[str, str]) -> int:
     text = fields.get("HeaderSize", "0")
-    if not text.isdecimal():
+    is_at_end = text == "-1" and not _is_true(fields, "CompressedData", default=False)
+    if not text.isdecimal() and not is_at_end:
         raise HeaderError("the voxels do not begin at a known place")
     return int(text)
 

@@ -11,6 +11,7 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -18,6 +19,7 @@ from typing import IO, cast
 import numpy as np
 import SimpleITK as sitk
 
+from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.image_header import (
     Affine,
     FileHeader,
@@ -241,7 +243,7 @@ def _checked_affines(
     """Voxel sizes in mm, and where sform and qform put the voxels."""
     layout = fields.layout
     qfac, *lengths = fields.get(layout.pixdim)
-    spacing = positive(lengths[:3])
+    spacing = positive(_without_sign(lengths[:3], has_sform=fields.get(layout.codes)[1] > 0))
     units = int(fields.get(layout.units)[0])
     factor = _MM_PER_UNIT.get(units & 7)
     if factor is None or not 0 <= units <= _MOST_UNITS:
@@ -257,6 +259,24 @@ def _checked_affines(
         found.append(_in_lps(_qform(fields, spacing, qfac) * factor))
     i_mm, j_mm, k_mm = (float(length) for length in spacing * factor)
     return (i_mm, j_mm, k_mm), tuple(found)
+
+
+def _without_sign(lengths: Sequence[float], *, has_sform: bool) -> Sequence[float]:
+    """Voxel sizes that an old program made negative to say that an axis is flipped.
+
+    The sform says how the axes lie; without one the sign cannot be understood.
+
+    Raises:
+        InputError: there is none.
+    """
+    if all(not length < 0.0 for length in lengths):
+        return lengths
+    if not has_sform:
+        raise InputError(
+            "The header gives a negative voxel size (pixdim), so it is open how the axes lie.",
+            "Convert the DICOM series again, e.g. with dcm2niix, or give the series itself.",
+        )
+    return [abs(length) for length in lengths]
 
 
 def _qform(fields: NiftiFields, spacing: Affine, qfac: float) -> Affine:

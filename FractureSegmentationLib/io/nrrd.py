@@ -22,6 +22,7 @@ from FractureSegmentationLib.io.image_header import (
     positive,
     reject_duplicate_fields,
     sibling,
+    start_of_voxels,
 )
 
 _MAGIC = re.compile(r"NRRD000[1-6]")
@@ -96,12 +97,15 @@ def read_nrrd_header(path: Path) -> FileHeader:
     name = fields.get("data file")
     spatial = _spatial_axes(fields, len(sizes))
     _refuse_other_units(fields)
+    voxel_file = path if name is None else sibling(path, name)
+    needed_bytes = math.prod(sizes) * value_bytes
+    start = after_header if name is None else start_of_voxels(voxel_file, skipped, needed_bytes)
     return FileHeader(
         sizes=tuple(sizes[axis] for axis in spatial),
         components=math.prod(sizes) // math.prod(sizes[axis] for axis in spatial),
-        voxel_file=path if name is None else sibling(path, name),
-        start=skipped + (after_header if name is None else 0),
-        needed_bytes=math.prod(sizes) * value_bytes,
+        voxel_file=voxel_file,
+        start=start,
+        needed_bytes=needed_bytes,
         is_packed=is_packed,
         spacing_mm=_spacing_mm(fields, spatial, len(sizes)),
         affines=_affines(fields, spatial, len(sizes)),
@@ -151,7 +155,7 @@ def _is_packed(fields: Mapping[str, str]) -> bool:
 
 def _skipped_bytes(fields: Mapping[str, str], *, is_packed: bool) -> int:
     text = fields.get("byte skip", "0")
-    if not text.isdecimal() or fields.get("line skip", "0") != "0":
+    if not (text.isdecimal() or text == "-1") or fields.get("line skip", "0") != "0":
         raise HeaderError("the voxels do not begin at a known place")
     if int(text) and (is_packed or "data file" not in fields):
         raise HeaderError("the voxels do not begin at a known place")

@@ -70,6 +70,7 @@ def read_ct(path: Path, *, series: str | None = None, progress: Progress | None 
     with readable():
         if not path.exists():
             raise InputError("The CT was not found.", "Check the name of the file or folder.")
+        refuse_pipe(path)
         if path.is_dir():
             return read_listed(list_series(path), series, progress)
         if kind_of(path):
@@ -77,6 +78,19 @@ def read_ct(path: Path, *, series: str | None = None, progress: Progress | None 
         if is_dicom_file(path):
             return read_listed(series_of(path), series, progress)
     raise InputError("The file is of no known kind.", _KINDS_SENTENCE)
+
+
+def refuse_pipe(path: Path) -> None:
+    """Refuse what is there and neither a file nor a folder: a named pipe would be waited for.
+
+    Raises:
+        InputError: it is a pipe, a socket or a device.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            "The input is a pipe or a device, which cannot be read twice.",
+            "Write it into a file and give that.",
+        )
 
 
 def read_labels(path: Path) -> LabelVolume:
@@ -89,6 +103,7 @@ def read_labels(path: Path) -> LabelVolume:
         InputError: it is not there, damaged, not three-dimensional, or not a label map.
     """
     with readable():
+        refuse_pipe(path)
         if not path.is_file():
             raise InputError("The label file was not found.", "Check the name of the file.")
         if not kind_of(path):

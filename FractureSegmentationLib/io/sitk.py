@@ -7,6 +7,7 @@ columns of its direction matrix are the i, j and k axes. Its arrays are already 
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import SimpleITK as sitk
 
 from FractureSegmentationLib.errors import EnvironmentProblemError, InputError
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.io.temporary import scratch_folder
 from FractureSegmentationLib.io.verify import has_whole_voxel_data
 from FractureSegmentationLib.types import Direction, PointLps
 from FractureSegmentationLib.volume import LabelVolume, Volume
@@ -33,6 +35,15 @@ def quiet_itk() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(was_shown)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether SimpleITK can be given the name of a file; at any other it ends the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def geometry_from_sitk(image: sitk.Image) -> Geometry:
@@ -149,13 +160,23 @@ def write_image(path: Path, image: sitk.Image) -> None:
         EnvironmentProblemError: the file could not be written, e.g. because the disk is full.
     """
     try:
-        with quiet_itk():
-            sitk.WriteImage(image, str(path), useCompression=True)
+        _write(path, image)
     except RuntimeError as error:
         raise _unwritten(path) from error
     # On a full disk SimpleITK may end a file early and say nothing.
     if not has_whole_voxel_data(path):
         raise _unwritten(path)
+
+
+def _write(path: Path, image: sitk.Image) -> None:
+    with quiet_itk(), contextlib.ExitStack() as stack:
+        plain = path
+        if not is_utf8(path):
+            endings = "".join(path.suffixes[-2:])
+            plain = stack.enter_context(scratch_folder()) / f"image{endings}"
+        sitk.WriteImage(image, str(plain), useCompression=True)
+        if plain != path:
+            shutil.move(plain, path)
 
 
 def _unwritten(path: Path) -> EnvironmentProblemError:

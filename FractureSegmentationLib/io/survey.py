@@ -18,6 +18,7 @@ from FractureSegmentationLib.io.read import (
     read_ct,
     read_listed,
     readable,
+    refuse_pipe,
     series_of,
 )
 
@@ -71,6 +72,7 @@ def survey(path: Path, *, series: str | None = None) -> Survey:
     ct, refusal = None, None
     try:
         with readable():
+            refuse_pipe(path)
             is_image = path.is_file() and bool(kind_of(path))
             if path.exists() and not is_image and (path.is_dir() or is_dicom_file(path)):
                 found, ct, refusal = _survey_dicom(path, series)

@@ -108,8 +108,10 @@ def remove_working_folders(parent: Path, process: int) -> bool:
 
 
 def _stem(out: Path) -> str:
-    # File names end at 255 bytes, and a cut may not leave half a character.
-    name = out.name.encode()[:_LONGEST_STEM_BYTES].decode(errors="ignore")
+    # File names end at 255 bytes, and a cut may not leave half a character. What is not UTF-8 is
+    # spelled out, for libraries that write into the working folder end the process at such names.
+    spelled = out.name.encode(errors="backslashreplace").replace(b"\\", b"_")
+    name = spelled[:_LONGEST_STEM_BYTES].decode(errors="ignore")
     return f".{name}.fracseg-"
 
 

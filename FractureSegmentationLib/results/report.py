@@ -46,7 +46,7 @@ def write_report(folder: Path, entries: Mapping[str, Any], *, schema: str = SCHE
         {SCHEMA_KEY: schema, "notice": DISCLAIMER, **entries}, indent=1, ensure_ascii=False
     )
     try:
-        path.write_text(f"{text}\n", encoding="utf-8")
+        path.write_text(f"{text}\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise EnvironmentProblemError(
             "The report could not be written.", "Check that the disk is not full."

@@ -110,10 +110,12 @@ def segmentation_of_image(image: sitk.Image) -> SegmentationFile:
         InputError: the header contradicts itself or the voxels.
     """
     layers = [label_volume_from_sitk(layer) for layer in _split(image)]
-    # Before Slicer 4.11 every segment had a layer of its own, filled with 1.
+    # Before Slicer 4.11 every segment had a layer of its own, filled with 1; other programs leave
+    # the layer out where there is but one.
     segments = [
         LayeredSegment(
-            segment=_segment(index, fields), layer=_whole_number(fields.get("Layer"), position)
+            segment=_segment(index, fields),
+            layer=_whole_number(fields.get("Layer"), position if len(layers) > 1 else 0),
         )
         for position, (index, fields) in enumerate(sorted(_entries(image).items()))
     ]

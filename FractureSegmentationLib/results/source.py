@@ -9,6 +9,7 @@ from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.folder import FRAGMENTS_NAME, REPORT_NAME
 from FractureSegmentationLib.io.image_file import ImageFile, kind_of, read_image_file
+from FractureSegmentationLib.io.read import refuse_pipe
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk, merged_layers
 from FractureSegmentationLib.results.layers import LayeredLabels, one_layer
 from FractureSegmentationLib.results.naming import label_segments
@@ -81,6 +82,7 @@ def read_source(path: Path, requested: str | None = None) -> Source:
 
 def _located(path: Path) -> tuple[Path, Reported | None]:
     """The image file, and what the report beside it says."""
+    refuse_pipe(path)
     if not path.exists():
         raise InputError("The segmentation was not found.", "Check the name of the file or folder.")
     if path.is_dir():

@@ -79,6 +79,8 @@ def has_dicom_magic(path: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
+    if not path.is_file():  # a pipe would be waited for
+        return False
     with path.open("rb") as file:
         return file.read(_PREAMBLE_BYTES + 4)[_PREAMBLE_BYTES:] == b"DICM"
 

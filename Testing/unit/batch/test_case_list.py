@@ -67,7 +67,7 @@ def test_what_spreadsheets_write_is_understood(tmp_path: Path, separator: str) -
         ("ct,ct\na,b\n", "Name ct once"),
         ("ct,name\na,b\n,c\n", "Line 3 of the list names no CT"),
         ("ct,name\nDoe, Jane,x\n", "Line 2 of the list has more values"),
-        (b"\xff\xfe\x00", "not a UTF-8 text"),
+        (b"\xff\xfe\x00", "is not a text"),
         (b"PK\x03\x04\x00\x00", "not a text"),
     ],
 )

@@ -121,7 +121,7 @@ NAN, INF = float("nan"), float("inf")
         ("h", 72, 0), ("h", 72, 8), ("h", 70, 0), ("h", 70, 99),  # bits and kind of a number
         ("h", 40, 0), ("h", 40, 99), ("h", 42, 0), ("h", 42, -10),  # dimensions
         ("h", 46, 11), ("h", 46, 13),  # fewer and more slices than there are
-        ("f", 80, 0.0), ("f", 80, -1.0), ("f", 80, NAN), ("f", 80, INF),  # voxel size
+        ("f", 80, 0.0), ("f", 80, NAN), ("f", 80, INF),  # voxel size
         ("f", 112, 1e-30), ("f", 112, INF), ("f", 116, NAN),  # scale of the values
         ("b", 123, 7), ("b", 123, 66),  # unit of length
         ("h", 254, 9), ("h", 254, -1),  # kind of coordinates

@@ -224,7 +224,7 @@ def test_garbage_under_a_known_name_is_refused(tmp_path: Path, ending: str) -> N
         (sitk.Image([20, 20, 1], sitk.sitkInt16), "two dimensions"),
         (sitk.Image([20, 20, 9], sitk.sitkInt16), "9 slices"),
         (sitk.Image([9, 20, 20], sitk.sitkInt16), "9 slices"),
-        (sitk.Image([12, 12, 12, 3], sitk.sitkInt16), "four dimensions"),
+        (sitk.Image([12, 12, 12, 3], sitk.sitkInt16), "4 dimensions"),
         (sitk.Image([12, 12, 12], sitk.sitkVectorUInt8, 3), "several values per voxel"),
         (sitk.Image([12, 12, 12], sitk.sitkVectorFloat32, 2), "several values per voxel"),
         (sitk.Image([12, 12, 12], sitk.sitkComplexFloat32), "several values per voxel"),
