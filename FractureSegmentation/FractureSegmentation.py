@@ -77,8 +77,8 @@ class FractureSegmentation(ScriptedLoadableModule):
         )
         self.parent.acknowledgementText = _(
             "The segmentation follows the trauma-prior contrastive network (TPC-Net) for pelvic "
-            "fractures and uses ONNX Runtime or PyTorch, SimpleITK and VTK. The shipped models name "
-            "their training data and licences in the cards beside them."
+            "fractures and uses ONNX Runtime or PyTorch, SimpleITK and VTK. The shipped models "
+            "name their training data and licences in the cards beside them."
         )
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
