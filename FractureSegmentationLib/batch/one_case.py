@@ -26,10 +26,11 @@ from FractureSegmentationLib.errors import (
     as_problem,
 )
 from FractureSegmentationLib.io.folder import FRAGMENTS_NAME
-from FractureSegmentationLib.io.read import read_labels, readable
+from FractureSegmentationLib.io.read import readable
 from FractureSegmentationLib.pipeline import CaseRequest, segment_case
 from FractureSegmentationLib.pipeline.models import ModelCache, Weights, weights_of
 from FractureSegmentationLib.progress import CancelToken, Progress
+from FractureSegmentationLib.results.named_labels import read_bone_labels
 from FractureSegmentationLib.results.report import read_report
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -169,7 +170,7 @@ def _done(
     if not job.ct.exists():
         raise InputError("The CT was not found.", "Check the name of the file or folder.")
     if job.bones_file:
-        settings = replace(job.settings, bones=read_labels(job.bones_file))
+        settings = replace(job.settings, bones=read_bone_labels(job.bones_file))
         request = replace(request, settings=settings)
     sha256 = request_sha256(request, weights_of(request.settings), progress.token)
     request = replace(request, sha256=sha256)

@@ -108,9 +108,9 @@ def _bones(text: str) -> tuple[BoneFinder | LabelVolume, tuple[Path, ...]]:
             "--bones names neither a label file that is there nor a way to find bones.",
             f"Check the name of the file, or give one of {', '.join(get_args(BoneFinder))}.",
         )
-    from FractureSegmentationLib.io.read import read_labels
+    from FractureSegmentationLib.results.named_labels import read_bone_labels
 
-    return read_labels(Path(text)), (Path(text),)
+    return read_bone_labels(Path(text)), (Path(text),)
 
 
 def _report(result: SegmentResult, out: Path, seconds: float) -> None:

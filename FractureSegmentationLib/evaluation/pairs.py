@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from FractureSegmentationLib.anatomy.numbering import NUMBERINGS, Numbering
+from FractureSegmentationLib.anatomy.numbering import FRACSEG, NUMBERINGS, Numbering
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.folder import (
     FRAGMENTS_NAME,
@@ -21,7 +21,8 @@ from FractureSegmentationLib.io.folder import (
 from FractureSegmentationLib.io.grid import is_same_grid, placed_on_grid
 from FractureSegmentationLib.io.image_file import kind_of
 from FractureSegmentationLib.io.json_object import read_json_object
-from FractureSegmentationLib.io.read import read_labels, refuse_pipe
+from FractureSegmentationLib.io.read import refuse_pipe
+from FractureSegmentationLib.results.named_labels import names_bones, read_fragment_labels
 from FractureSegmentationLib.results.report import numbering_of_report
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -95,6 +96,8 @@ def chosen_numbering(source: LabelSource, requested: str | None, option: str) ->
     Raises:
         InputError: neither says it, or they contradict each other.
     """
+    if source.numbering is None and names_bones(source.path, requested, list(NUMBERINGS.values())):
+        return FRACSEG
     if requested is None:
         if source.numbering is None:
             raise InputError(
@@ -122,7 +125,8 @@ def read_pair(
     Raises:
         InputError: a file cannot be used, the grids do not match, or a label belongs to no bone.
     """
-    predicted, true = read_labels(prediction.path), read_labels(truth.path)
+    predicted = read_fragment_labels(prediction.path, prediction_numbering)
+    true = read_fragment_labels(truth.path, truth_numbering)
     _refuse_strange_labels(predicted, prediction_numbering, "prediction", "--pred-numbering")
     _refuse_strange_labels(true, truth_numbering, "truth", "--gt-numbering")
     if is_same_grid(predicted.geometry, true.geometry):

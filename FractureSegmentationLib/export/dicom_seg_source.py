@@ -23,6 +23,7 @@ from FractureSegmentationLib.io.grid import is_same_grid
 from FractureSegmentationLib.io.read import readable, series_of
 from FractureSegmentationLib.io.salt import hashed_identifier, install_salt
 from FractureSegmentationLib.types import LabelArray
+from FractureSegmentationLib.voxels.orient import order_towards
 
 _OTHER_GRID = "Give the series that the segmentation was made from, whole and unchanged."
 _REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
@@ -43,10 +44,12 @@ class CtImages:
 
     Attributes:
         datasets: one per image, or a single multi-frame one.
+        geometry: the grid of the images.
         order: for every image or frame, the index of its slice along k.
     """
 
     datasets: tuple[Dataset, ...]
+    geometry: Geometry
     order: npt.NDArray[np.intp]
 
     def in_their_order(self, labels: LabelArray) -> LabelArray:
@@ -113,14 +116,16 @@ def _chosen(series: Sequence[SeriesInfo], wanted: str | None, series_hash: str) 
 
 
 def _check_grid(stack: SliceStack, geometry: Geometry) -> None:
-    """Refuse slices that are not the planes of the segmentation."""
+    """Refuse slices that are not voxel by voxel the segmentation's, in whatever order its axes."""
     if stack.irregularities:
         raise InputError(
             "The slices of the CT are tilted or uneven: the segmentation lies on resampled ones, "
             "which no DICOM SEG can refer to.",
             "Export seg.nrrd instead.",
         )
-    if stack.geometry is None or not is_same_grid(stack.geometry, geometry):
+    if stack.geometry is None or not is_same_grid(
+        stack.geometry, order_towards(geometry, stack.geometry.direction).geometry(geometry)
+    ):
         raise InputError("The segmentation does not lie on the slices of the CT.", _OTHER_GRID)
 
 
@@ -139,7 +144,9 @@ def _images(stack: SliceStack) -> CtImages:
                 "Export seg.nrrd instead.",
             )
         frames = np.argsort([image.frame or 0 for image in stack.slices])
-    return CtImages(datasets=datasets, order=frames)
+    if stack.geometry is None:
+        raise ValueError("the stack has no grid")
+    return CtImages(datasets=datasets, geometry=stack.geometry, order=frames)
 
 
 def _header(path: Path) -> Dataset:

@@ -187,6 +187,7 @@ def _write_dicom_seg(job: Job) -> list[Written]:
             "with that of the CT."
         )
     job.progress.warn(IDENTITY_NOTICE)
+    labels = labels.on_grid(images.geometry)
     write_dicom_seg(job.folder / name, labels, images, is_reviewed=is_reviewed(labels))
     return [Written(one.segment, (name,)) for one in labels.filled()]
 

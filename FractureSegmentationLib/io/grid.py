@@ -10,6 +10,7 @@ from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.volume import LabelVolume
 from FractureSegmentationLib.voxels.boxes import box_between
+from FractureSegmentationLib.voxels.orient import order_towards
 
 _SAME_PLACE_VOXELS = 0.05  # file headers round spacings and origins
 
@@ -34,11 +35,12 @@ def differing_grids(ct: Geometry, labels: Geometry) -> InputError:
 def placed_on_grid(labels: LabelVolume, geometry: Geometry) -> LabelVolume:
     """Labels of a part of a volume, on the whole grid of that volume.
 
-    3D Slicer may save only the box that holds the segments. What sticks out of the grid must be
+    3D Slicer may save only the box that holds the segments, and converters flip and permute axes
+    while every voxel keeps its place in the patient. What sticks out of the grid must be
     background.
 
     Args:
-        labels: on the grid, or on a box of the same voxels.
+        labels: on the grid, or on a box of the same voxels, its axes in any order and either way.
         geometry: the grid of the CT.
 
     Returns:
@@ -47,8 +49,9 @@ def placed_on_grid(labels: LabelVolume, geometry: Geometry) -> LabelVolume:
     Raises:
         InputError: the voxels do not coincide, or labels lie outside the grid.
     """
+    labels = order_towards(labels.geometry, geometry.direction).volume(labels)
     if is_same_grid(geometry, labels.geometry):
-        return replace(labels, geometry=geometry)
+        return replace(labels, voxels=np.ascontiguousarray(labels.voxels), geometry=geometry)
     origin_lps_mm = np.array(labels.geometry.origin_lps_mm)
     start = np.rint(geometry.to_index(origin_lps_mm)).astype(int)
     x, y, z = (float(value) for value in geometry.to_lps(start))

@@ -48,11 +48,13 @@ class ImageFile:
         image: three-dimensional; several values per voxel only if that was allowed.
         kind: NIfTI, NRRD or MetaImage.
         warnings: doubts about its geometry, one sentence each.
+        step: by which a scale factor divides its values; 0 if the file has none.
     """
 
     image: sitk.Image
     kind: str
     warnings: tuple[str, ...]
+    step: float = 0.0
 
 
 def kind_of(path: Path) -> str:
@@ -84,7 +86,9 @@ def read_image_file(path: Path, *, may_have_layers: bool = False) -> ImageFile:
         raise _sheared() from error
     _refuse_disagreement(image, header)
     warnings = _orientation_warnings(image, header)
-    return ImageFile(image=image, kind=kind_of(path), warnings=warnings)
+    slope = header.slope if isinstance(header, NiftiHeader) else 1.0
+    step = abs(slope) if slope != 1.0 else 0.0
+    return ImageFile(image=image, kind=kind_of(path), warnings=warnings, step=step)
 
 
 def _read(path: Path, header: FileHeader) -> sitk.Image:

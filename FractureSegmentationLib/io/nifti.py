@@ -51,7 +51,7 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 _MOST_CODE = 5
 _MOST_UNITS = 63  # three bits for space, three for time
 _ROUNDING = 1e-4
-_SMALLEST_SLOPE = 1e-9
+_SMALLEST_SLOPE = 1e-12
 _SINGLE_PRECISION = 1e-6
 
 

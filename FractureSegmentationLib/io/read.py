@@ -111,9 +111,8 @@ def read_labels(path: Path) -> LabelVolume:
                 "The label file is of no known kind.",
                 "Give a .nii, .nii.gz, .nrrd, .seg.nrrd, .nhdr, .mha or .mhd file.",
             )
-        return label_volume_from_sitk(
-            merged_layers(read_image_file(path, may_have_layers=True).image)
-        )
+        file = read_image_file(path, may_have_layers=True)
+        return label_volume_from_sitk(merged_layers(file.image), step=file.step)
 
 
 def check_same_grid(volume: Volume, labels: LabelVolume) -> None:

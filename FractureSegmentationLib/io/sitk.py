@@ -24,6 +24,7 @@ from FractureSegmentationLib.types import Direction, PointLps
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
 _LARGEST_LABEL = np.iinfo(np.uint16).max
+_FURTHEST_FROM_WHOLE = 0.25
 
 
 @contextlib.contextmanager
@@ -77,17 +78,22 @@ def volume_from_sitk(image: sitk.Image) -> Volume:
     return Volume(voxels=sitk.GetArrayFromImage(image), geometry=geometry)
 
 
-def label_volume_from_sitk(image: sitk.Image) -> LabelVolume:
+def label_volume_from_sitk(image: sitk.Image, *, step: float = 0.0) -> LabelVolume:
     """The label map that an image holds, as uint8 or, above 255, uint16.
 
     Labels are often stored as floating-point numbers; whole ones are taken, others are refused.
+
+    Args:
+        image: scalar and three-dimensional.
+        step: by which the file's scale factor divides its values, 0 if it has none: a label may be
+            half a step beside its whole number, but less than a quarter of the way to the next.
 
     Raises:
         InputError: a value is not a whole number from 0 to 65535.
         ValueError: as for `volume_from_sitk`.
     """
     volume = volume_from_sitk(image)
-    return LabelVolume(voxels=_as_labels(volume.voxels), geometry=volume.geometry)
+    return LabelVolume(voxels=_as_labels(volume.voxels, step), geometry=volume.geometry)
 
 
 def merged_layers(image: sitk.Image) -> sitk.Image:
@@ -186,12 +192,9 @@ def _unwritten(path: Path) -> EnvironmentProblemError:
     )
 
 
-def _as_labels(voxels: npt.NDArray[Any]) -> npt.NDArray[np.integer]:
-    if np.issubdtype(voxels.dtype, np.floating) and not np.array_equal(voxels, np.rint(voxels)):
-        raise InputError(
-            "The label file holds fractions, so it is not a mask or a segmentation.",
-            "Give a label map of whole numbers, 0 for the background.",
-        )
+def _as_labels(voxels: npt.NDArray[Any], step: float) -> npt.NDArray[np.integer]:
+    if np.issubdtype(voxels.dtype, np.floating):
+        voxels = _whole_numbers(voxels, step)
     low, high = voxels.min(), voxels.max()
     if low < 0 or high > _LARGEST_LABEL:
         raise InputError(
@@ -199,6 +202,19 @@ def _as_labels(voxels: npt.NDArray[Any]) -> npt.NDArray[np.integer]:
             "Give a mask or a segmentation, not a CT.",
         )
     return voxels.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def _whole_numbers(voxels: npt.NDArray[Any], step: float) -> npt.NDArray[Any]:
+    whole: npt.NDArray[Any] = np.rint(voxels)
+    tolerance = min(0.5 * abs(step), _FURTHEST_FROM_WHOLE)
+    if tolerance:  # and what single precision rounds away
+        tolerance += float(np.spacing(np.float32(np.abs(whole).max(initial=0))))
+    if not (np.abs(voxels - whole) <= tolerance).all():
+        raise InputError(
+            "The label file holds fractions, so it is not a mask or a segmentation.",
+            "Give a label map of whole numbers, 0 for the background.",
+        )
+    return whole
 
 
 def _as_point(values: npt.ArrayLike) -> PointLps:

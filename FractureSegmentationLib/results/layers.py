@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import find_objects
 
 from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.geometry import Geometry
+from FractureSegmentationLib.io.grid import placed_on_grid
 from FractureSegmentationLib.types import MaskArray
 from FractureSegmentationLib.volume import LabelVolume
 from FractureSegmentationLib.voxels.checksum import checksum
@@ -57,6 +58,14 @@ class LayeredLabels:
     def geometry(self) -> Geometry:
         """The grid of all layers."""
         return self.layers[0].geometry
+
+    def on_grid(self, geometry: Geometry) -> LayeredLabels:
+        """The same segments on a grid of the same voxels, whatever the order of its axes.
+
+        Raises:
+            InputError: the voxels do not coincide, or labels lie outside the grid.
+        """
+        return replace(self, layers=tuple(placed_on_grid(one, geometry) for one in self.layers))
 
     def mask(self, one: LayeredSegment) -> MaskArray:
         """(K, J, I) True inside a segment."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,7 +21,14 @@ from FractureSegmentationLib.anatomy.naming import Segment
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.io.grid import placed_on_grid
-from FractureSegmentationLib.io.sitk import label_volume_from_sitk, volume_to_sitk, write_image
+from FractureSegmentationLib.io.image_file import kind_of
+from FractureSegmentationLib.io.sitk import (
+    is_utf8,
+    label_volume_from_sitk,
+    quiet_itk,
+    volume_to_sitk,
+    write_image,
+)
 from FractureSegmentationLib.results.layers import LayeredLabels, LayeredSegment, one_layer
 from FractureSegmentationLib.volume import LabelVolume
 
@@ -98,6 +106,20 @@ class SegmentationFile:
 def names_segments(image: sitk.Image) -> bool:
     """Whether the image has the header of a segmentation of 3D Slicer."""
     return bool(_entries(image))
+
+
+def segments_of_header(path: Path) -> tuple[Segment, ...]:
+    """The segments that the header of a file names; none of a file that cannot be understood."""
+    reader = sitk.ImageFileReader()
+    if kind_of(path) != "NRRD" or not path.is_file() or not is_utf8(path):
+        return ()
+    reader.SetFileName(str(path))
+    try:
+        with quiet_itk():
+            reader.ReadImageInformation()
+        return tuple(_segment(n, fields) for n, fields in sorted(_entries(reader).items()))
+    except (RuntimeError, InputError):  # whoever reads the voxels says what is wrong
+        return ()
 
 
 def segmentation_of_image(image: sitk.Image) -> SegmentationFile:
@@ -210,7 +232,7 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _entries(image: sitk.Image) -> dict[int, dict[str, str]]:
+def _entries(image: Any) -> dict[int, dict[str, str]]:
     """Header entries by segment."""
     entries: dict[int, dict[str, str]] = {}
     for key in image.GetMetaDataKeys():

@@ -69,7 +69,7 @@ def read_source(path: Path, requested: str | None = None) -> Source:
         ) from error
     if names_segments(file.image):
         return _from_segments(file, path, requested)
-    labels = label_volume_from_sitk(merged_layers(file.image))
+    labels = label_volume_from_sitk(merged_layers(file.image), step=file.step)
     numbering = _chosen_numbering(report, requested)
     return Source(
         labels=one_layer(labels, label_segments(labels.values(), numbering, report)),

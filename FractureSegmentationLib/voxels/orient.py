@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.geometry import CANONICAL_DIRECTION, Geometry
-from FractureSegmentationLib.types import PointLps
+from FractureSegmentationLib.types import Direction, PointLps
 from FractureSegmentationLib.volume import Volume
 
 AnyArray = npt.NDArray[Any]
@@ -80,7 +80,17 @@ class AxisOrder:
 
 def canonical_order(geometry: Geometry) -> AxisOrder:
     """The order that brings a grid nearest to the axes of an axial CT in LPS."""
-    cosines = np.asarray(geometry.direction) @ np.asarray(CANONICAL_DIRECTION).T
+    return order_towards(geometry, CANONICAL_DIRECTION)
+
+
+def order_towards(geometry: Geometry, direction: Direction) -> AxisOrder:
+    """The order that brings the axes of a grid nearest to those of another.
+
+    Args:
+        geometry: the grid.
+        direction: unit vectors of the other grid's k, j and i axes in LPS.
+    """
+    cosines = np.asarray(geometry.direction) @ np.asarray(direction).T
     axes = max(
         permutations(range(3)),
         key=lambda order: sum(abs(cosines[old, new]) for new, old in enumerate(order)),

@@ -7,7 +7,6 @@ command line takes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +17,12 @@ import vtk
 from slicer.i18n import tr as _
 
 from FractureSegmentationLib.anatomy.catalogue import BONES, Bone
+from FractureSegmentationLib.anatomy.meaning import bone_of_name
 from FractureSegmentationLib.errors import InputError, as_problem
 from FractureSegmentationPanel.run import outcome as job_outcome
 from FractureSegmentationPanel.run.folder import JobFolder
 from FractureSegmentationPanel.run.job import Job, JobHandlers
 from FractureSegmentationPanel.run.outcome import Outcome
-
-_SIDES = ("left", "right")
-_MORE_WORDS = {"hip": ("hip", "hipbone", "pelvis", "innominate", "coxae")}
-"""What a bone is called besides its slug; others go by the slug itself."""
 
 
 def _nothing(*_values: Any) -> None:
@@ -183,19 +179,6 @@ def volume_removed() -> Outcome:
     )
 
 
-def bone_of_name(name: str) -> Bone | None:
-    """The bone that a segment is named after, e.g. "Left hip bone", "hip_left", "Femur R".
-
-    Returns:
-        None if no bone, or more than one, goes by this name.
-    """
-    words = set(re.findall(r"[a-z]+", name.lower()))
-    words |= {"left"} if words & {"l", "lt", "sin", "sinistra"} else set()
-    words |= {"right"} if words & {"r", "rt", "dex", "dextra"} else set()
-    matches = [bone for bone in BONES if _is_named(bone, words)]
-    return matches[0] if len(matches) == 1 else None
-
-
 def bones_of_segments(segmentation: Any) -> dict[str, Bone]:
     """The bone of each segment that stands for one, by segment id.
 
@@ -270,14 +253,6 @@ def _remove_with_colors(labelmap: Any) -> None:
         # Slicer's own colours belong to no saved scene.
         if isinstance(node, made) and node.GetSaveWithScene():
             scene.RemoveNode(node)
-
-
-def _is_named(bone: Bone, words: set[str]) -> bool:
-    kind = bone.slug.removeprefix("left_").removeprefix("right_")
-    if not words & set(_MORE_WORDS.get(kind, (kind,))):
-        return False
-    sides = words & set(_SIDES)
-    return sides == ({bone.side} if bone.side else set())
 
 
 def _listed(names: Iterable[str]) -> str:

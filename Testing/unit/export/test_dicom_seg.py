@@ -28,6 +28,7 @@ from FractureSegmentationLib.results.report import write_report
 from FractureSegmentationLib.results.seg_nrrd import write_layered_seg_nrrd
 from FractureSegmentationLib.volume import LabelVolume
 from FractureSegmentationLib.voxels.checksum import checksum
+from FractureSegmentationLib.voxels.orient import AxisOrder
 from Testing.unit.io.dicom_series import EnhancedMaker, SeriesMaker, code_in_jpeg_2000
 
 highdicom = pytest.importorskip("highdicom")
@@ -132,6 +133,24 @@ def test_every_voxel_comes_back_over_the_image_it_was_drawn_on(
     assert data.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.4"
     assert data.FrameOfReferenceUID == FRAME
     assert data.NumberOfFrames == 2 + 4 + 1
+
+
+def test_a_segmentation_with_turned_axes_lies_on_the_same_voxels(
+    make_ct: Callable[..., SeriesMaker], make_result: Callable[..., Path]
+) -> None:
+    """As converters write it: i and k exchanged, j reversed, every voxel at its place."""
+    ct = make_ct().write()
+    result = make_result(ct)
+    turn = AxisOrder(axes=(2, 1, 0), reversed_axes=(False, True, False))
+    straight = LabelVolume(voxels=some_labels(), geometry=read_ct(ct).volume.geometry)
+    write_volume(result / "fragments.nii.gz", turn.volume(straight))
+
+    status, out = export(result, ct)
+
+    assert status == 0
+    masks = masks_by_hand(pydicom.dcmread(out / "fragments.dcm"), SHAPE, ct)
+    for number, label in ((1, 1), (2, 51), (3, 52)):
+        np.testing.assert_array_equal(masks[number], some_labels() == label)
 
 
 def test_highdicom_reads_the_same_voxels_at_the_same_places(

@@ -83,7 +83,7 @@ def test_a_label_map_beside_the_ct_is_refused_unless_it_is_empty() -> None:
         {"origin_lps_mm": (10.3, -20.0, 30.0)},
         {"spacing_mm": (2.0, 0.5, 0.8)},
         {"direction": ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))},
-        {"direction": ((0.0, 0.0, 1.0), (0.8, -0.6, 0.0), (0.6, 0.8, 0.0))},
+        {"direction": ((0.0, 0.0, 1.0), (-0.6, 0.8, 0.0), (0.8, 0.6, 0.0))},
     ],
 )
 def test_voxels_that_do_not_coincide_are_refused(change: dict) -> None:
