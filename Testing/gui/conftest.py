@@ -55,14 +55,17 @@ def _started_host() -> Host:
 def host(_started_host: Host) -> Iterator[Host]:
     """An application with an empty scene, `qt`, `ctk` and `slicer.app`; see host/README.md.
 
-    A test fails when a slot raised, or when a scripted answer was not asked for.
+    A test fails when a slot raised, when a scripted answer was not asked for, and when it leaves
+    something behind that later tests would trip over.
     """
     _started_host.enter()
     yield _started_host
     report = _started_host.slot_errors.report()
     unused = _started_host.dialogs.unused
     _started_host.leave()
+    leftovers = _started_host.leftovers()
     assert not report, report
+    assert not leftovers, leftovers
     assert not unused, f"nothing asked for {unused}"
 
 

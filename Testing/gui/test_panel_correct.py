@@ -347,6 +347,7 @@ def test_the_editor_gets_its_node_before_the_scene(
     editor.show(panel.segmentation(), panel.volume())
 
     assert order[:3] == ["setMRMLSegmentEditorNode", "setMRMLScene", "setSegmentationNode"]
+    editor.cleanup()
 
 
 def test_keys_work_in_the_panel_and_nowhere_else(host: Host, panel: Any, views: Any) -> None:

@@ -153,7 +153,7 @@ def test_a_closed_scene_is_not_shown_by_widgets_that_are_gone(host: Host, case: 
 
     node.SetParameter("showsSurfaces", "false")
     host.close_scene()
-    host.scene.Clear(1)
+    host.scene.RemoveNode(node)
 
     assert not host.slot_errors.report()
 

@@ -14,11 +14,12 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from Testing.gui.host import sample_data
 from Testing.gui.host.dialogs import Dialogs, dialogs
+from Testing.gui.host.editor_effects import qSlicerSegmentEditorEffectFactory
 from Testing.gui.host.environment import Environment
 from Testing.gui.host.modules import load_scripted_module
 from Testing.gui.host.mrml_world import MrmlWorld
 from Testing.gui.host.packaging_stand_in import PipState, pip_state
-from Testing.gui.host.signals import SlotErrors, slot_errors
+from Testing.gui.host.signals import SlotErrors, receivers, slot_errors
 from Testing.gui.host.torch_stand_in import TorchState, torch_state
 
 STEP_S = 0.005
@@ -49,10 +50,23 @@ class Host:
         self.sample_data = sample_data.registered
         self._environment = environment
         self._loaded: list[str] = []
+        nodes = (world.scene.GetNthNode(n) for n in range(world.scene.GetNumberOfNodes()))
+        self._own_nodes = [node for node in nodes if node.GetSingletonTag()]
 
     def enter(self) -> None:
         """Put `qt`, `ctk`, `slicer.app`, ... in place; nothing happens when they are."""
         self._environment.enter(self.slot_errors.collect)
+
+    def leftovers(self) -> str:
+        """What a test leaves behind for the next ones, "" for nothing.
+
+        To ask after `leave`: a panel that still listens to the registry of effects, which
+        outlives it, or nodes of the application that are gone from the scene.
+        """
+        gone = [node.GetID() for node in self._own_nodes if node.GetScene() is not self.scene]
+        slots = receivers(qSlicerSegmentEditorEffectFactory.instance())
+        parts = [f"the scene lost {node}" for node in gone]
+        return "; ".join(parts + [f"{slot} still listens to the effects" for slot in slots])
 
     def leave(self) -> None:
         """Unload modules, clear scene and settings, and give the names back."""

@@ -136,6 +136,12 @@ def disconnect(self: Any, signal: str, *receiver: Any) -> bool:
     return bool(gone)
 
 
+def receivers(instance: Any) -> list[Slot]:
+    """Everything that is connected to an object's signals by name."""
+    known = _connections.get(_address(instance), {})
+    return [slot for pairs in known.values() for slot, _ in pairs]
+
+
 def normalized(signal: str) -> str:
     """The signature as Qt's meta object spells it, without the leading 2 of SIGNAL().
 
