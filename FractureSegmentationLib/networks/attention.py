@@ -62,11 +62,12 @@ class ChannelAttention(nn.Module):
     """Eq. 7 and 8 for one scale.
 
     Every channel is a token, made of its mean value and a learned embedding that says which channel
-    it is; the refined patch embedding is one more token. Channels ask, all tokens answer.
+    it is; the refined patch embedding is one more token, at the scales that have one. Channels ask,
+    all tokens answer.
 
     Args:
         channels: channels of the scale.
-        embedding_dim: length of the refined patch embedding.
+        embedding_dim: length of the refined patch embedding; None where the scale has none.
         width: length of a token.
         heads: attention heads.
         literal_softmax: scores layer-normalised as printed.
@@ -75,7 +76,7 @@ class ChannelAttention(nn.Module):
     def __init__(
         self,
         channels: int,
-        embedding_dim: int,
+        embedding_dim: int | None,
         width: int,
         heads: int,
         *,
@@ -84,24 +85,26 @@ class ChannelAttention(nn.Module):
         super().__init__()
         self.value = nn.Linear(1, width)
         self.identity = nn.Parameter(0.02 * torch.randn(channels, width))
-        self.context = nn.Linear(embedding_dim, width)
+        self.context = None if embedding_dim is None else nn.Linear(embedding_dim, width)
         self.attention = MultiHeadAttention(width, heads, normalise_scores=literal_softmax)
         self.norm = nn.LayerNorm(width)
         self.mlp = feed_forward(width, 4 * width)
         self.weight = nn.Linear(width, 1)
 
-    def forward(self, descriptor: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, descriptor: Tensor, embedding: Tensor | None) -> Tensor:
         """The factor 1 + sigmoid(w) of Eq. 8.
 
         Args:
             descriptor: (B, channels) mean of the feature map.
-            embedding: (B, embedding_dim) refined patch embedding.
+            embedding: (B, embedding_dim) refined patch embedding; None where the scale has none.
 
         Returns:
             (B, channels), each in (1, 2).
         """
         tokens = self.value(descriptor[..., None]) + self.identity
-        context = torch.cat((tokens, self.context(embedding)[:, None]), dim=1)
+        context = tokens
+        if self.context is not None and embedding is not None:
+            context = torch.cat((tokens, self.context(embedding)[:, None]), dim=1)
         attended = tokens + self.attention(tokens, context)
         weights: Tensor = self.weight(attended + self.mlp(self.norm(attended)))
         return 1.0 + weights[..., 0].sigmoid()

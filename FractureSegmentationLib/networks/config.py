@@ -11,7 +11,9 @@ _Config = TypeVar("_Config", "UNet3DConfig", "TPCNetConfig")
 
 def _to_dict(config: UNet3DConfig | TPCNetConfig) -> dict[str, Any]:
     values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return values | {"features": list(config.features)}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
 
 
 def _from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
@@ -19,10 +21,12 @@ def _from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"{kind.__name__} has no field {', '.join(unknown)}")
-    arguments = dict(values)
-    if "features" in arguments:
-        arguments["features"] = tuple(arguments["features"])
-    return kind(**arguments)
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
 
 
 def _check_backbone(config: UNet3DConfig | TPCNetConfig) -> None:
@@ -84,7 +88,7 @@ class TPCNetConfig:
     """The trauma-prior-guided contrastive network and which of its parts are on.
 
     Attributes:
-        in_channels: channels of the input (CT inside the bone, bone mask).
+        in_channels: channels of the input (CT inside the bone, bone mask; the mask comes last).
         out_channels: classes of the boundary-interior-contact mask, background included.
         features: channels of each stage, full resolution first; each further one halves the grid.
         convs_per_stage: convolutions of an encoder stage.
@@ -104,6 +108,13 @@ class TPCNetConfig:
         deep_supervision: whether training also yields logits at lower resolutions.
         literal_softmax: Eq. 7 and 9 with layer normalisation of the scores, as printed, in place
             of the usual division by the square root of the head width.
+        masked_descriptors: whether a patch is described to its projection by the mean of each
+            channel and by its mean and standard deviation over bone, and projected without biases;
+            otherwise by the mean alone, with biases, as published.
+        normalised_memory: whether the memory bank holds vectors of length one; otherwise embeddings
+            as they are, as published.
+        embedding_scales: the scales that have embedding, contrast and memory, ascending, 0 at full
+            resolution; none named means all, as published.
     """
 
     in_channels: int = 2
@@ -125,6 +136,10 @@ class TPCNetConfig:
     use_fca: bool = True
     deep_supervision: bool = True
     literal_softmax: bool = False
+    # A configuration stored before these were there means the published form.
+    masked_descriptors: bool = False
+    normalised_memory: bool = False
+    embedding_scales: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_backbone(self)
@@ -135,6 +150,16 @@ class TPCNetConfig:
             width = getattr(self, name)
             if width < 1 or width % self.heads:
                 raise ValueError(f"{name} must be a multiple of heads {self.heads}, got {width}")
+        if self.masked_descriptors and self.in_channels < 2:
+            raise ValueError("masked_descriptors need an input with the bone mask as a channel")
+        possible = range(len(self.features))
+        if [scale for scale in possible if scale in self.embedding_scales] != list(
+            self.embedding_scales
+        ):
+            raise ValueError(
+                f"embedding_scales must ascend within 0 to {possible[-1]}, "
+                f"got {self.embedding_scales}"
+            )
 
     @property
     def stride(self) -> int:
@@ -145,6 +170,13 @@ class TPCNetConfig:
     def uses_embeddings(self) -> bool:
         """Whether any part that is on needs one embedding per patch and scale."""
         return self.use_contrastive or self.use_memory or self.use_channel_attention
+
+    @property
+    def scales_with_embedding(self) -> tuple[int, ...]:
+        """The scales that have an embedding, ascending, 0 at full resolution."""
+        if not self.uses_embeddings:
+            return ()
+        return self.embedding_scales or tuple(range(len(self.features)))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -160,8 +192,8 @@ class TPCNetConfig:
         return _from_dict(cls, values)
 
 
-SMALL: Final = TPCNetConfig()
-"""The shipped default: made for two processor cores."""
+SMALL: Final = TPCNetConfig(masked_descriptors=True, normalised_memory=True)
+"""Made for two processor cores."""
 
 PAPER: Final = TPCNetConfig(
     features=(32, 64, 128, 256, 320, 320),

@@ -34,7 +34,8 @@ class TPCOutput(NamedTuple):
         auxiliary: in training with deep supervision, logits at 1/2, 1/4, ... resolution, finest
             first; else empty.
         embeddings: (L, B, F) refined embeddings g~ (g without the memory), not normalised:
-            what `TPCNet.update_memory` takes. L is 0 where no part needs embeddings.
+            what `TPCNet.update_memory` takes. L counts the scales that have an embedding, 0 where
+            no part needs any.
         contrastive: (L, B, F) embeddings z of length one for the contrastive loss, float32.
             L is 0 with `use_contrastive` off.
     """
@@ -108,7 +109,8 @@ class TPCNet(nn.Module):
         """
         check_grid(x, self.config.in_channels, self.config.stride)
         maps = self.encoder(x.contiguous(memory_format=torch.channels_last_3d))
-        refined, embeddings, contrastive = self.prior(maps)
+        # The bone mask is the last channel of the input.
+        refined, embeddings, contrastive = self.prior(maps, x[:, -1:])
         stages = self._decode(refined)
         auxiliary: list[Tensor] = []
         if self.training and self.config.deep_supervision:

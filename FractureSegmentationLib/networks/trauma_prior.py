@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -18,11 +19,13 @@ from FractureSegmentationLib.networks.attention import (
 from FractureSegmentationLib.networks.blocks import full_precision
 from FractureSegmentationLib.networks.config import TPCNetConfig
 from FractureSegmentationLib.networks.grids import RefinedFeatures, Side, pool_to_grids
+from FractureSegmentationLib.networks.patch_embedding import (
+    PatchProjection,
+    bone_shares,
+    bone_statistics,
+)
 
 _MEAN: Side = (1, 1, 1)
-
-
-_EPS = 1e-8
 
 
 class TraumaPrior(nn.Module):
@@ -38,24 +41,32 @@ class TraumaPrior(nn.Module):
         super().__init__()
         self.config = config
         features, width = config.features, config.embedding_dim
+        self.scales = config.scales_with_embedding
+        is_masked = config.masked_descriptors
         self.projections = nn.ModuleList(
-            PatchProjection(channels, width)
-            for channels in (features if config.uses_embeddings else ())
+            PatchProjection((3 if is_masked else 1) * features[scale], width, bias=not is_masked)
+            for scale in self.scales
         )
         self.memory = (
-            TraumaMemory(len(features), config.memory_keys, width, config.heads)
+            TraumaMemory(
+                len(self.scales),
+                config.memory_keys,
+                width,
+                config.heads,
+                normalised=config.normalised_memory,
+            )
             if config.use_memory
             else None
         )
         self.channel_attention = nn.ModuleList(
             ChannelAttention(
                 channels,
-                width,
+                width if scale in self.scales else None,
                 config.channel_embedding,
                 config.heads,
                 literal_softmax=config.literal_softmax,
             )
-            for channels in (features if config.use_channel_attention else ())
+            for scale, channels in enumerate(features if config.use_channel_attention else ())
         )
         self.spatial_attention = (
             SpatialAttention(
@@ -69,20 +80,23 @@ class TraumaPrior(nn.Module):
             else None
         )
 
-    def forward(self, maps: Sequence[Tensor]) -> tuple[list[RefinedFeatures], Tensor, Tensor]:
+    def forward(
+        self, maps: Sequence[Tensor], mask: Tensor
+    ) -> tuple[list[RefinedFeatures], Tensor, Tensor]:
         """Refine the maps of all scales.
 
         Args:
             maps: per scale (B, C, K, J, I), full resolution first.
+            mask: (B, 1, K, J, I) bone at full resolution; read for masked descriptors only.
 
         Returns:
-            Refined features per scale; embeddings g~ (L, B, F); contrastive embeddings (L, B, F)
-            of length one. L is 0 for what is off.
+            Refined features per scale; embeddings g~ (L, B, F) of the scales that have one;
+            contrastive embeddings (L, B, F) of length one. L is 0 for what is off.
         """
         with full_precision(maps[0].device):
             grids = [self._pool(x, is_bottom=x is maps[-1]) for x in maps]
             descriptors = [grid[_MEAN].flatten(1) for grid in grids]
-            raw, embeddings = self._embed(descriptors)
+            raw, embeddings = self._embed(self._described(maps, mask, descriptors))
             gains = self._gains(descriptors, embeddings)
             tokens = self._tokens(grids, gains)
             contrastive = F.normalize(raw, dim=-1) if self.config.use_contrastive else raw[:0]
@@ -111,15 +125,27 @@ class TraumaPrior(nn.Module):
         ordered = sorted(sides)
         return dict(zip(ordered, pool_to_grids(x, ordered), strict=True))
 
+    def _described(
+        self, maps: Sequence[Tensor], mask: Tensor, means: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """What is projected at each scale; scales without an embedding keep their mean."""
+        if not (self.config.masked_descriptors and self.scales):
+            return means
+        described, shares = list(means), bone_shares(mask, len(maps))
+        for scale in self.scales:
+            inside = bone_statistics(maps[scale], shares[scale])
+            described[scale] = torch.cat((means[scale], inside), dim=1)
+        return described
+
     def _embed(self, descriptors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Embeddings g and their refined form g~, each (L, B, F)."""
-        if not self.config.uses_embeddings:
+        if not self.scales:
             none = descriptors[0].new_zeros(0, len(descriptors[0]), self.config.embedding_dim)
             return none, none
         raw = torch.stack(
             [
-                projection(descriptor)
-                for projection, descriptor in zip(self.projections, descriptors, strict=True)
+                projection(descriptors[scale])
+                for projection, scale in zip(self.projections, self.scales, strict=True)
             ]
         )
         return raw, raw if self.memory is None else self.memory(raw)
@@ -127,10 +153,11 @@ class TraumaPrior(nn.Module):
     def _gains(self, descriptors: Sequence[Tensor], embeddings: Tensor) -> Sequence[Tensor | None]:
         if not self.config.use_channel_attention:
             return [None] * len(descriptors)
+        of_scale = dict(zip(self.scales, embeddings, strict=True))
         return [
-            attention(descriptor, embedding)
-            for attention, descriptor, embedding in zip(
-                self.channel_attention, descriptors, embeddings, strict=True
+            attention(descriptor, of_scale.get(scale))
+            for scale, (attention, descriptor) in enumerate(
+                zip(self.channel_attention, descriptors, strict=True)
             )
         ]
 
@@ -166,6 +193,8 @@ class TraumaMemory(nn.Module):
         keys: rows per scale (K).
         width: length of an embedding (F).
         heads: attention heads.
+        normalised: whether rows are kept at length one, so that no row outweighs the others. They
+            are read at length sqrt(F), where their entries are of order 1 as the layers expect.
     """
 
     memory: Tensor
@@ -173,9 +202,13 @@ class TraumaMemory(nn.Module):
     frozen_keys: Tensor | None
     frozen_values: Tensor | None
 
-    def __init__(self, scales: int, keys: int, width: int, heads: int) -> None:
+    def __init__(
+        self, scales: int, keys: int, width: int, heads: int, *, normalised: bool = False
+    ) -> None:
         super().__init__()
-        self.register_buffer("memory", 0.02 * torch.randn(scales, keys, width))
+        self.normalised = normalised
+        rows = torch.randn(scales, keys, width)
+        self.register_buffer("memory", F.normalize(rows, dim=-1) if normalised else 0.02 * rows)
         self.register_buffer("memory_count", torch.zeros((), dtype=torch.int64))
         self.offset = nn.Parameter(torch.zeros(scales, 1, width))
         self.self_attention = MultiHeadAttention(width, heads)
@@ -196,7 +229,10 @@ class TraumaMemory(nn.Module):
 
     def prior(self) -> Tensor:
         """M_self of Eq. 4, (L, filled rows, F)."""
-        bank = self.memory[:, : self.filled_rows()] + self.offset
+        bank = self.memory[:, : self.filled_rows()]
+        if self.normalised:
+            bank = bank * math.sqrt(bank.shape[-1])
+        bank = bank + self.offset
         attended = self.self_norm(self.self_attention(bank, bank))
         refined: Tensor = bank + self.self_mlp(attended)
         return refined
@@ -215,6 +251,8 @@ class TraumaMemory(nn.Module):
         scales, keys, width = self.memory.shape
         if embeddings.ndim != 3 or embeddings.shape[::2] != (scales, width):
             raise ValueError(f"expected ({scales}, N, {width}), got {tuple(embeddings.shape)}")
+        if self.normalised:
+            embeddings = F.normalize(embeddings.float(), dim=-1)
         rows = embeddings.shape[1]
         at = (int(self.memory_count) + torch.arange(rows, device=self.memory.device)) % keys
         self.memory[:, at[-keys:]] = embeddings[:, -keys:].detach().to(self.memory)
@@ -239,75 +277,3 @@ class TraumaMemory(nn.Module):
         if self.frozen_keys is not None and self.frozen_values is not None:
             return self.frozen_keys, self.frozen_values
         return self.cross_attention.project_keys(self.prior())
-
-
-class RunningStandardisation(nn.Module):
-    """Takes from every channel its running mean and divides by its running deviation.
-
-    Instance normalisation leaves the mean of a channel nearly the same in every patch: what tells
-    two patches apart is a small change on a large constant, and without this step all embeddings
-    point the same way and the contrastive loss has no gradient to begin with. A batch of two to
-    four patches is too small for its own statistics, so running ones are used in training too.
-    Only a fixed affine map, which the linear layer behind it could undo.
-
-    Args:
-        channels: length of the vectors.
-        momentum: weight of a new batch, once enough batches were seen.
-    """
-
-    mean: Tensor
-    variance: Tensor
-    batches: Tensor
-
-    def __init__(self, channels: int, momentum: float = 0.02) -> None:
-        super().__init__()
-        self.momentum = momentum
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("variance", torch.ones(channels))
-        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Standardise (B, channels); in training the batch enters the statistics first."""
-        if self.training:
-            self._learn(x.detach())
-        standardised: Tensor = (x - self.mean) * torch.rsqrt(self.variance + _EPS)
-        return standardised
-
-    @torch.no_grad()
-    def _learn(self, x: Tensor) -> None:
-        self.batches += 1
-        weight = max(self.momentum, 1.0 / float(self.batches))
-        self.mean.lerp_(x.mean(dim=0).to(self.mean), weight)
-        spread = (x.to(self.mean) - self.mean).square().mean(dim=0)
-        self.variance.lerp_(spread, weight)
-
-
-class PatchProjection(nn.Module):
-    """Unifies the channels of one scale and projects the patch to its embedding g.
-
-    The method applies a 3D linear convolution to the map, averages, and puts a perceptron behind.
-    A 1x1x1 convolution commutes with the average, so the average comes first here: the same result
-    for a millionth of the work.
-
-    Args:
-        channels: channels of the scale.
-        embedding_dim: length of the embedding.
-    """
-
-    def __init__(self, channels: int, embedding_dim: int) -> None:
-        super().__init__()
-        self.standardise = RunningStandardisation(channels)
-        self.unify = nn.Linear(channels, embedding_dim)
-        # Layer, not batch, normalisation: a batch holds two to four patches, and the memory bank
-        # keeps the output across batches.
-        self.head = nn.Sequential(
-            nn.Linear(embedding_dim, embedding_dim),
-            nn.LayerNorm(embedding_dim),
-            nn.LeakyReLU(0.01),
-            nn.Linear(embedding_dim, embedding_dim),
-        )
-
-    def forward(self, descriptor: Tensor) -> Tensor:
-        """Embed the mean feature vectors (B, channels) of a batch as (B, embedding_dim)."""
-        embedding: Tensor = self.head(self.unify(self.standardise(descriptor)))
-        return embedding

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from FractureSegmentationLib.networks.attention import MultiHeadAttention
-from FractureSegmentationLib.networks.trauma_prior import (
+from FractureSegmentationLib.networks.patch_embedding import (
     PatchProjection,
     RunningStandardisation,
-    TraumaMemory,
 )
+from FractureSegmentationLib.networks.trauma_prior import TraumaMemory
 
 
 def test_averaging_first_equals_the_published_order_of_convolution_and_average() -> None:
