@@ -21,12 +21,10 @@ def _from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"{kind.__name__} has no field {', '.join(unknown)}")
-    return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
+    arguments: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return kind(**arguments)
 
 
 def _check_backbone(config: UNet3DConfig | TPCNetConfig) -> None:

@@ -10,6 +10,7 @@ from phantom_cases import a_case
 
 from fracseg_training.data.cases import Case
 from fracseg_training.fragments.config import TrainConfig
+from fracseg_training.fragments.contrast import ContrastConfig
 from fracseg_training.fragments.patches import PatchConfig
 from fracseg_training.fragments.task import FragmentTask
 from fracseg_training.training.loop import TrainingRun
@@ -26,8 +27,11 @@ TINY = TrainConfig(
         spatial_embedding=8,
         spatial_grid=2,
         fca_tokens=2,
+        masked_descriptors=True,
+        normalised_memory=True,
     ),
     patches=PatchConfig(size=16, min_contact_voxels=20),
+    contrast=ContrastConfig(past=12, first_step=2),
     steps=6,
     warmup_steps=2,
     precision="fp32",

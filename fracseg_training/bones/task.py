@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from fracseg_training.bones.config import BONE_SLUGS, CLASSES, KIND_OF_CLASS
 from fracseg_training.bones.patches import BonePatches
@@ -50,6 +51,7 @@ class BoneTask:
     """
 
     train_figures = ("loss", "cross_entropy", "dice_loss", "bone_dice")
+    kept_figures: tuple[str, ...] = ()
     val_figures = ("bone_dice", *(f"{slug}_dice" for slug in BONE_SLUGS))
 
     def __init__(
@@ -64,6 +66,7 @@ class BoneTask:
         self.config = config
         self.class_weights = config.class_weights
         self.validation = validation
+        self.kept = nn.Module()
         self._volumes = volumes
         self._initial, self._initial_sha256 = initial, initial_sha256
         self._patches = BonePatches(volumes, config)
@@ -95,8 +98,13 @@ class BoneTask:
         """The batch of an index."""
         return self._patches.batch(index)
 
-    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def parameter_groups(self, network: UNet3D) -> list[dict[str, Any]]:
+        """One group."""
+        return [{"params": list(network.parameters())}]
+
+    def loss(self, output: Tensor, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy and Dice; where sides are merged, telling them apart counts little."""
+        del step
         target = batch.target
         weights = torch.tensor(self.class_weights, device=target.device)
         logits, classes = output, CLASSES
@@ -124,6 +132,11 @@ class BoneTask:
         gather: Callable[[Tensor, int], Tensor],
     ) -> None:
         """A U-Net keeps nothing of a batch."""
+
+    def measure(self, network: UNet3D) -> dict[str, float]:
+        """Nothing was kept."""
+        del network
+        return {}
 
     def score(self, network: UNet3D, volume: PoolVolume, device: str) -> dict[str, float]:
         """Dice of every bone of one whole volume, and their mean."""

@@ -29,8 +29,15 @@ def _list_presets(ctx: click.Context, _option: click.Parameter, is_asked: bool) 
     callback=_list_presets,
     help="List the presets and stop.",
 )
-@click.option("--preset", multiple=True, help="Rows to train; all small ones unless named.")
-@click.option("--hold-out", required=True, help="Patient whose real bones are judged.")
+@click.option(
+    "--preset", multiple=True, help="Rows to train; those of the paper's Table 2 unless named."
+)
+@click.option(
+    "--hold-out", required=True, multiple=True, help="Patient whose bones are judged; may repeat."
+)
+@click.option(
+    "--simulated", "is_simulated", is_flag=True, help="Judge simulated fractures, not real ones."
+)
 @click.option("--steps", default=1000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True, type=int)
 @DEVICE
@@ -38,18 +45,19 @@ def ablate(
     cases_dir: Path,
     run_dir: Path,
     preset: tuple[str, ...],
-    hold_out: str,
+    hold_out: tuple[str, ...],
+    is_simulated: bool,
     steps: int,
     seed: int,
     device: str,
 ) -> None:
-    """Train each preset on the cases in CASES_DIR without one patient, and judge it on that one.
+    """Train each preset on the cases in CASES_DIR without some patients, and judge it on these.
 
     RUN_DIR gets one run per preset, and the figures of those that are done as table.csv.
     """
-    from fracseg_training.fragments.config import PRESETS
+    from fracseg_training.fragments.config import ABLATION, PRESETS
 
-    rows = preset or tuple(name for name in PRESETS if name.startswith("small"))
+    rows = preset or ABLATION
     unknown = [name for name in rows if name not in PRESETS]
     if unknown:
         raise click.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
@@ -61,7 +69,9 @@ def ablate(
     done = {}
     for name in rows:
         config = replace(PRESETS[name], steps=steps, seed=seed)
-        done[name] = train_and_judge(cases_dir, run_dir / name, config, hold_out, device=device)
+        done[name] = train_and_judge(
+            cases_dir, run_dir / name, config, hold_out, is_simulated=is_simulated, device=device
+        )
         write_table(run_dir / "table.csv", done)
         click.echo(f"{name:30s} {done[name].line()}")
     click.echo(f"wrote {run_dir / 'table.csv'}")

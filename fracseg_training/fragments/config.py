@@ -6,8 +6,9 @@ A preset is a value; an ablation is a preset with one field replaced.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
+from fracseg_training.fragments.contrast import PAPER_CONTRAST, ContrastConfig
 from fracseg_training.fragments.patches import PatchConfig
 from fracseg_training.training.config import LoopConfig
 from fracseg_training.training.sampler import SamplerConfig
@@ -21,6 +22,7 @@ class TrainConfig(LoopConfig):
     Attributes:
         network: the network.
         patches: what it sees.
+        contrast: how the embeddings are taught.
         class_weights: of background, boundary, interior, contact in the cross-entropy.
         memory_source: which patches enter the trauma memory: the fractured ones, or all as in the
             paper.
@@ -28,6 +30,7 @@ class TrainConfig(LoopConfig):
 
     network: TPCNetConfig = SMALL
     patches: PatchConfig = field(default_factory=PatchConfig)
+    contrast: ContrastConfig = field(default_factory=ContrastConfig)
     class_weights: tuple[float, float, float, float] = (0.5, 1.0, 1.0, 2.0)
     memory_source: Literal["fractured", "all"] = "fractured"
 
@@ -35,6 +38,7 @@ class TrainConfig(LoopConfig):
 _PAPER_RUN = TrainConfig(
     network=PAPER,
     patches=PatchConfig(size=128, spacing_mm=0.8, sampler=SamplerConfig()),
+    contrast=PAPER_CONTRAST,
     steps=250_000,
     learning_rate=1e-4,
     schedule="constant",
@@ -47,20 +51,39 @@ _PAPER_RUN = TrainConfig(
 _SMALL_RUN = TrainConfig()
 
 
-def _with(network: TPCNetConfig) -> TrainConfig:
-    return replace(_SMALL_RUN, network=network)
+_NO_TPMA = {"use_memory": False, "use_channel_attention": False, "use_spatial_attention": False}
+
+
+def _small(**changes: Any) -> TrainConfig:
+    """The small run with fields of its network replaced."""
+    return replace(_SMALL_RUN, network=replace(SMALL, **changes))
 
 
 PRESETS: dict[str, TrainConfig] = {
     "small": _SMALL_RUN,
     "paper": _PAPER_RUN,
-    # The rows of Table 2 of the paper, on the small network.
-    "small-no-calibration": _with(replace(SMALL, use_fca=False)),
-    "small-no-contrast": _with(replace(SMALL, use_contrastive=False)),
-    "small-no-memory": _with(replace(SMALL, use_memory=False)),
-    "small-no-memory-no-contrast": _with(replace(SMALL, use_memory=False, use_contrastive=False)),
-    # The control: neither memory nor the attention that reads it.
-    "small-no-attention": _with(
-        replace(SMALL, use_memory=False, use_channel_attention=False, use_spatial_attention=False)
+    # The rows of Table 2 of the paper, on the small network; its TPMA is memory, channel attention
+    # and spatial attention.
+    "small-no-memory": _small(use_memory=False),
+    "small-no-tpma": _small(**_NO_TPMA),
+    "small-no-contrast": _small(use_contrastive=False),
+    "small-no-calibration": _small(use_fca=False),
+    "small-all-off": _small(**_NO_TPMA, use_contrastive=False, use_fca=False),
+    "small-no-tpma-no-contrast": _small(**_NO_TPMA, use_contrastive=False),
+    # Other forms of the contrastive encoder: as published, and at the scales where pooled features
+    # tell the classes apart best.
+    "small-paper-contrast": replace(
+        _small(masked_descriptors=False, normalised_memory=False), contrast=PAPER_CONTRAST
     ),
+    "small-two-scales": _small(embedding_scales=(2, 3)),
 }
+
+ABLATION = (
+    "small",
+    "small-no-memory",
+    "small-no-tpma",
+    "small-no-contrast",
+    "small-no-calibration",
+    "small-all-off",
+)
+"""The presets that an ablation compares unless others are named."""

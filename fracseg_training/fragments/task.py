@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fracseg_training.fragments.contrast import EmbeddingQueue, contrast_of
 from fracseg_training.fragments.patches import PatchSource
+from fracseg_training.fragments.probe import bank_rank, embedding_figures
 from fracseg_training.fragments.score import judge, predicted_map, window_plan
 from fracseg_training.training.losses import mean_hard_dice, total_loss
 from fracseg_training.training.run_folder import arrays_checksum, flat_settings
+from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from fracseg_training.data.cases import Case
     from fracseg_training.fragments.config import TrainConfig
     from fracseg_training.training.sampler import Batch
+    from FractureSegmentationLib.networks.config import TPCNetConfig
 
 _LICENCE = "Apache-2.0; some training data is under other terms, see the model card"
 
@@ -84,6 +88,8 @@ class FragmentTask:
         self.config = config
         self.class_weights = config.class_weights
         self.validation = validation
+        self.kept = _queue(config)
+        self.kept_figures = _kept_figures(config.network)
         self._cases = cases
         self._origin = origin or Origin()
         self._source = PatchSource(cases, config.patches, config.seed)
@@ -118,22 +124,36 @@ class FragmentTask:
         """The network with its initial weights."""
         network = TPCNet(self.config.network)
         if self._origin.initial is not None:
-            network.load_state_dict(dict(self._origin.initial))
+            start_from(network, self._origin.initial)
         return network
+
+    def parameter_groups(self, network: TPCNet) -> list[dict[str, Any]]:
+        """The projections that the contrastive term shapes, with its learning rate; the rest."""
+        slowest = self.config.contrast.max_learning_rate
+        projections = list(network.prior.projections.parameters())
+        if slowest is None or not self.config.network.use_contrastive:
+            return [{"params": list(network.parameters())}]
+        apart = {id(parameter) for parameter in projections}
+        rest = [parameter for parameter in network.parameters() if id(parameter) not in apart]
+        return [{"params": rest}, {"params": projections, "max_learning_rate": slowest}]
 
     def batch(self, index: int) -> Batch:
         """The batch of an index."""
         return self._source.batch(index)
 
-    def loss(self, output: TPCOutput, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, output: TPCOutput, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Eq. 15, its terms, and the Dice of contact: the first figure to watch."""
+        contrast, config = None, self.config.contrast
+        if isinstance(self.kept, EmbeddingQueue):
+            fractured = batch.holds(bicm.CONTACT)
+            contrast = contrast_of(output.contrastive, fractured, self.kept, config)
         loss = total_loss(
             output.logits,
             output.auxiliary,
             batch.target,
-            output.contrastive if self.config.network.use_contrastive else None,
-            batch.holds(bicm.CONTACT),
+            contrast,
             torch.tensor(self.class_weights, device=batch.target.device),
+            contrast_weight=config.weight_at(step),
         )
         return loss.total, {
             "loss": float(loss.total.detach()),
@@ -150,14 +170,29 @@ class FragmentTask:
         batch: Batch,
         gather: Callable[[Tensor, int], Tensor],
     ) -> None:
-        """Write the embeddings of the fractured patches, of all processes, into the memory."""
-        if not self.config.network.use_memory:
-            return
-        enters = batch.holds(bicm.CONTACT)
-        if self.config.memory_source == "all":
-            enters = torch.ones_like(enters)
-        embeddings = gather(output.embeddings.detach().float().contiguous(), 1)
-        network.update_memory(embeddings, gather(enters.float(), 0) > 0.5)
+        """Keep the embeddings of all processes: in the memory those of fractured patches."""
+        fractured = gather(batch.holds(bicm.CONTACT).float(), 0) > 0.5
+        if isinstance(self.kept, EmbeddingQueue):
+            contrastive = gather(output.contrastive.detach().float().contiguous(), 1)
+            self.kept.push(contrastive, fractured)
+        if self.config.network.use_memory:
+            enters = torch.ones_like(fractured) if self._takes_all else fractured
+            embeddings = gather(output.embeddings.detach().float().contiguous(), 1)
+            network.update_memory(embeddings, enters)
+
+    def measure(self, network: TPCNet) -> dict[str, float]:
+        """Whether embeddings and memory learn, by the patches that are remembered."""
+        figures = {"bank_rank": bank_rank(network)} if self.config.network.use_memory else {}
+        if isinstance(self.kept, EmbeddingQueue):
+            areas, cosine = embedding_figures(*self.kept.content())
+            scales = self.config.network.scales_with_embedding
+            named = zip(scales, areas, strict=True)
+            figures |= {f"probe_auc_{scale}": area for scale, area in named} | {"cosine": cosine}
+        return {name: value for name, value in figures.items() if not math.isnan(value)}
+
+    @property
+    def _takes_all(self) -> bool:
+        return self.config.memory_source == "all"
 
     def score(self, network: TPCNet, volume: Case, device: str) -> dict[str, float]:
         """Predict one whole bone, recover its fragments as the product does, and compare."""
@@ -214,6 +249,52 @@ def describe_cases(cases: Sequence[Case]) -> str:
         for (source, truth), count in sorted(kinds.items())
     ]
     return f"{'; '.join(parts)}; {len(_patients(cases))} anatomies."
+
+
+def start_from(network: TPCNet, state: Mapping[str, Tensor]) -> None:
+    """Load initial weights; parts of the trauma prior that have another form begin anew.
+
+    Where the projections differ, embeddings mean something else: the memory begins anew with them.
+
+    Args:
+        network: filled in place.
+        state: state dict of a TPC-Net.
+
+    Raises:
+        InputError: encoder or decoder are those of another network.
+    """
+    expected = network.state_dict()
+    fits = {
+        name: values
+        for name, values in state.items()
+        if name in expected and values.shape == expected[name].shape
+    }
+    others = [name for name in (*expected, *state) if name not in fits]
+    if wrong := [name for name in others if not name.startswith("prior.")]:
+        raise InputError(
+            f"The weights to start from are of another network: {wrong[0]} does not fit.",
+            "Name a model of the same preset with --initial.",
+        )
+    if any(name.startswith("prior.projections.") for name in others):
+        anew = ("prior.projections.", "prior.memory.")
+        fits = {name: values for name, values in fits.items() if not name.startswith(anew)}
+    network.load_state_dict({**expected, **fits})
+
+
+def _queue(config: TrainConfig) -> nn.Module:
+    """What is remembered of past patches; an empty module without contrast."""
+    network = config.network
+    if not network.use_contrastive:
+        return nn.Module()
+    scales = len(network.scales_with_embedding)
+    return EmbeddingQueue(scales, config.contrast.past, network.embedding_dim)
+
+
+def _kept_figures(network: TPCNetConfig) -> tuple[str, ...]:
+    names = ["bank_rank"] if network.use_memory else []
+    if network.use_contrastive:
+        names += [f"probe_auc_{scale}" for scale in network.scales_with_embedding] + ["cosine"]
+    return tuple(names)
 
 
 def _patients(cases: Sequence[Case]) -> set[str]:

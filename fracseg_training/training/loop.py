@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fracseg_training.training.sampler import Batch
     from FractureSegmentationLib.networks.model_spec import ModelSpec
 
+_MEASURE_EVERY = 20
+
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
@@ -47,6 +49,14 @@ class Task(Protocol[_Network]):
     @property
     def train_figures(self) -> tuple[str, ...]:
         """Names of what `loss` measures, the loss first."""
+
+    @property
+    def kept_figures(self) -> tuple[str, ...]:
+        """Names of what `measure` measures; may be none."""
+
+    @property
+    def kept(self) -> nn.Module:
+        """What is kept of batches outside the network, as buffers; the run resumes with it."""
 
     @property
     def val_figures(self) -> tuple[str, ...]:
@@ -72,14 +82,22 @@ class Task(Protocol[_Network]):
         """The batch of an index, always the same."""
         ...
 
-    def loss(self, output: Any, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """The scalar to lower, and what the log keeps of it."""
+    def parameter_groups(self, network: _Network) -> list[dict[str, Any]]:
+        """All parameters for the optimizer; a group may name its `max_learning_rate`."""
+        ...
+
+    def loss(self, output: Any, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+        """The scalar to lower at a step counted from 0, and what the log keeps of it."""
         ...
 
     def after_batch(
         self, network: _Network, output: Any, batch: Batch, gather: Callable[[Tensor, int], Tensor]
     ) -> None:
-        """Whatever the network keeps of a batch; `gather` joins a dimension over all processes."""
+        """Whatever is kept of a batch; `gather` joins a dimension over all processes."""
+        ...
+
+    def measure(self, network: _Network) -> dict[str, float]:
+        """Figures of what was kept; some may not apply."""
         ...
 
     def score(self, network: _Network, volume: Any, device: str) -> dict[str, float]:
@@ -133,14 +151,16 @@ class TrainingRun(Generic[_Network]):
         self.averaged: _Network = copy.deepcopy(self.network)
         self.averaged.eval()
         optimizer = torch.optim.AdamW(
-            self.network.parameters(),
+            task.parameter_groups(self.network),
             lr=task.config.learning_rate,
             weight_decay=task.config.weight_decay,
         )
         self.step, self.best = 0, None
-        state = self._folder.load(
-            {"network": self.network, "averaged": self.averaged}, self._fabric.device
-        )
+        task.kept.to(self._fabric.device)
+        self._stored: dict[str, nn.Module] = {"network": self.network, "averaged": self.averaged}
+        if task.kept.state_dict():
+            self._stored["kept"] = task.kept
+        state = self._folder.load(self._stored, self._fabric.device)
         if state is not None:
             self.step, self.best = int(state["step"]), state["best"]
             optimizer.load_state_dict(state["optimizer"])
@@ -168,7 +188,7 @@ class TrainingRun(Generic[_Network]):
         Raises:
             RunCancelledError: the user or the system asked to stop; the checkpoint is written.
         """
-        config = self.task.config
+        task, config = self.task, self.task.config
         last = config.steps if until is None else min(until, config.steps)
         with self._monitor(last) as monitor, StopRequest(self._fabric) as stop:
             saved, batches = clock(), self._batches(last)
@@ -176,6 +196,8 @@ class TrainingRun(Generic[_Network]):
                 began = clock()
                 rate = config.learning_rate_at(self.step)
                 row = {f"train/{name}": v for name, v in self._training_step(rate, batches).items()}
+                if self.step % _MEASURE_EVERY == 0 or self.step == last:
+                    row |= {f"train/{name}": v for name, v in task.measure(self.network).items()}
                 if self.step % validate_every == 0 or self.step == config.steps:
                     row |= self._validate()
                 row |= {"step": self.step, "learning_rate": rate, "seconds": clock() - began}
@@ -207,8 +229,7 @@ class TrainingRun(Generic[_Network]):
                 {
                     "step": self.step,
                     "best": self.best,
-                    "network": self.network.state_dict(),
-                    "averaged": self.averaged.state_dict(),
+                    **{name: module.state_dict() for name, module in self._stored.items()},
                     "optimizer": self._optimizer.state_dict(),
                     "precision": self._fabric.strategy.precision.state_dict(),
                 }
@@ -218,7 +239,7 @@ class TrainingRun(Generic[_Network]):
         """One optimizer step; what its batches measured, on average."""
         task, config, fabric = self.task, self.task.config, self._fabric
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = min(rate, group.get("max_learning_rate", rate))
         # Networks without dropout need no generator; the seed fixes any draw a layer makes.
         torch.manual_seed(hash((config.seed, self.step)) & 0x7FFFFFFF)
         self.network.train()
@@ -227,7 +248,7 @@ class TrainingRun(Generic[_Network]):
             batch = to_device(next(batches), fabric.device)
             with fabric.no_backward_sync(self._wrapped, enabled=turn < config.accumulate - 1):
                 output = self._wrapped(batch.inputs)
-                loss, figures = task.loss(output, batch)
+                loss, figures = task.loss(output, batch, self.step)
                 fabric.backward(loss / config.accumulate)
             task.after_batch(self.network, output, batch, self._gather)
             rows.append(figures)
@@ -305,7 +326,8 @@ class TrainingRun(Generic[_Network]):
         )
 
     def _monitor(self, last: int) -> Monitor:
-        figures = [f"train/{name}" for name in self.task.train_figures]
+        measured = (*self.task.train_figures, *self.task.kept_figures)
+        figures = [f"train/{name}" for name in measured]
         if self.task.validation:
             figures += [f"val/{name}" for name in self.task.val_figures]
         return Monitor(

@@ -61,6 +61,45 @@ def contrastive_loss(
     return torch.stack(terms).mean()
 
 
+def supervised_contrastive_loss(
+    embeddings: Tensor,
+    is_fractured: Tensor,
+    past: Tensor,
+    past_is_fractured: Tensor,
+    temperature: float,
+) -> Tensor:
+    """Supervised contrast of the patches of a batch with each other and with past ones.
+
+    An anchor's loss is the mean over all patches of its class of -log softmax over all patches but
+    itself. Dozens of candidates pull towards what the classes have in common; the two or three of a
+    batch mostly pull towards what these happen to share. Anchors without a patch of their class or
+    of the other one contribute nothing. Computed in float32.
+
+    Args:
+        embeddings: (L, B, F) one vector per scale and patch, the anchors; normalised here.
+        is_fractured: (B,) bool, the class of each patch.
+        past: (L, N, F) embeddings of earlier batches, of length one; N may be 0.
+        past_is_fractured: (N,) bool, their classes.
+        temperature: similarities are divided by it.
+
+    Returns:
+        Scalar loss, averaged over anchors and scales; 0 where no anchor is valid.
+    """
+    unit = functional.normalize(embeddings.float(), dim=-1)
+    others = torch.cat((unit, past.to(unit)), dim=1)
+    classes = torch.cat((is_fractured, past_is_fractured.to(is_fractured)))
+    itself = torch.eye(len(is_fractured), len(classes), dtype=torch.bool, device=unit.device)
+    alike = is_fractured[:, None] == classes
+    positive = alike & ~itself
+    is_valid = positive.any(dim=1) & ~alike.all(dim=1)
+    if not bool(is_valid.any()):
+        return embeddings.sum() * 0.0
+    scores = unit @ others.transpose(1, 2) / temperature
+    rivals = scores.masked_fill(itself, -torch.inf).logsumexp(dim=-1, keepdim=True)
+    costs = ((rivals - scores) * positive).sum(dim=-1) / positive.sum(dim=1).clamp_min(1)
+    return costs[:, is_valid].mean()
+
+
 def dice_loss(
     probabilities: Tensor, target: Tensor, smooth: float = 1.0, *, only_present: bool = False
 ) -> Tensor:
@@ -118,9 +157,10 @@ def total_loss(
     logits: Tensor,
     auxiliary: list[Tensor],
     target: Tensor,
-    contrastive: Tensor | None,
-    is_fractured: Tensor,
+    contrast: Tensor | None,
     class_weights: Tensor | None = None,
+    *,
+    contrast_weight: float = 1.0,
 ) -> LossParts:
     """Eq. 15, with deep supervision: every coarser output counts half of the one above it.
 
@@ -128,9 +168,9 @@ def total_loss(
         logits: (B, C, K, J, I) full-resolution output.
         auxiliary: outputs of the coarser decoder stages, finest first; may be empty.
         target: (B, K, J, I) class ids.
-        contrastive: (L, B, F) embeddings, or None where the contrastive encoder is switched off.
-        is_fractured: (B,) bool.
+        contrast: the contrastive term, or None where the contrastive encoder is switched off.
         class_weights: (C,) see `segmentation_loss`.
+        contrast_weight: of the contrastive term in the total.
     """
     outputs = [logits, *auxiliary]
     shares = torch.tensor([0.5**level for level in range(len(outputs))], device=logits.device)
@@ -142,10 +182,10 @@ def total_loss(
         )
         cross_entropy = cross_entropy + share * ce_term
         dice = dice + share * dice_term
-    contrast = logits.new_zeros((), dtype=torch.float32)
-    if contrastive is not None:
-        contrast = contrastive_loss(contrastive, is_fractured)
-    return LossParts(cross_entropy + dice + contrast, cross_entropy, dice, contrast)
+    if contrast is None:
+        contrast = logits.new_zeros((), dtype=torch.float32)
+    total = cross_entropy + dice + contrast_weight * contrast
+    return LossParts(total, cross_entropy, dice, contrast)
 
 
 def merged_classes_loss(

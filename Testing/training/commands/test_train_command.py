@@ -177,6 +177,8 @@ def test_ablation_writes_its_table_from_a_short_run(
         (row,) = csv.DictReader(stream)
     assert row["preset"] == tiny_preset
     assert 0.0 <= float(row["headline_iou"]) <= 1.0
+    assert 0.0 <= float(row["probe_auc"]) <= 1.0
+    assert float(row["bank_rank"]) >= 1.0
 
 
 def test_ablation_marks_what_it_requires() -> None:
@@ -191,15 +193,20 @@ def test_unknown_preset_is_refused_with_those_there_are(cases: Path, tmp_path: P
 
 
 def test_ablation_judges_the_patient_that_was_held_out(cases: Path, tmp_path: Path) -> None:
-    summary = train_and_judge(cases, tmp_path / "run", replace(TINY, steps=2), "one")
+    row = train_and_judge(cases, tmp_path / "run", replace(TINY, steps=2), ["one"])
 
-    assert summary.whole == 1
-    assert 0.0 <= summary.headline_iou <= 1.0
+    assert row.summary.whole == 1
+    assert 0.0 <= row.summary.headline_iou <= 1.0
+    assert row.prior is not None
+    assert len(row.prior.probe_auc) == 3
+    assert all(0.0 <= area <= 1.0 for area in row.prior.probe_auc)
 
 
 def test_ablation_of_an_unknown_patient_is_refused(cases: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no real case of patient nine"):
-        train_and_judge(cases, tmp_path / "run", TINY, "nine")
+        train_and_judge(cases, tmp_path / "run", TINY, ["one", "nine"])
+    with pytest.raises(InputError, match="no simulated case of patient one"):
+        train_and_judge(cases, tmp_path / "run", TINY, ["one"], is_simulated=True)
 
 
 def test_presets_can_be_listed() -> None:

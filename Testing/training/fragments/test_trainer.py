@@ -62,6 +62,11 @@ def test_log_holds_one_row_per_step_even_after_steps_were_repeated(tmp_path: Pat
         "train/dice_loss",
         "train/contrast",
         "train/contact_dice",
+        "train/bank_rank",
+        "train/probe_auc_0",
+        "train/probe_auc_1",
+        "train/probe_auc_2",
+        "train/cosine",
         "learning_rate",
         "seconds",
     ]
@@ -165,6 +170,9 @@ def test_every_preset_trains_a_step_when_shrunk(name: str, tmp_path: Path) -> No
             use_fca=preset.network.use_fca,
             use_channel_attention=preset.network.use_channel_attention,
             use_spatial_attention=preset.network.use_spatial_attention,
+            masked_descriptors=preset.network.masked_descriptors,
+            normalised_memory=preset.network.normalised_memory,
+            embedding_scales=(1, 2) if preset.network.embedding_scales else (),
         ),
     )
 
