@@ -40,7 +40,7 @@ class DensityReader(nn.Module):
         return torch.cat((200.0 - hu, rest, hu - 200.0, rest, rest, rest), dim=1)
 
 
-def write_tiny_model(models: Path, seed: int = 0) -> None:
+def write_tiny_model(models: Path, seed: int = 0, config: TPCNetConfig = TINY) -> None:
     """Put an untrained fragment model where the shipped one would be looked for."""
     torch.manual_seed(seed)
     spec = ModelSpec(
@@ -48,14 +48,14 @@ def write_tiny_model(models: Path, seed: int = 0) -> None:
         task="fragments",
         method="fracsegmentator",
         network="tpc_net",
-        config=TINY.to_dict(),
+        config=config.to_dict(),
         bones=("sacrum", "left_hip"),
         spacing_mm=(1.0, 1.0, 1.0),
         normalisation=CtNormalisation().to_dict(),
         channels=bicm.CHANNELS,
         licence="Apache-2.0",
     )
-    save_model(models / spec.name, spec, TPCNet(TINY))
+    save_model(models / spec.name, spec, TPCNet(config))
 
 
 def write_tiny_case(folder: Path, size: int = 24, hu: int = 500) -> Path:

@@ -109,8 +109,10 @@ class TPCNetConfig:
         masked_descriptors: whether a patch is described to its projection by the mean of each
             channel and by its mean and standard deviation over bone, and projected without biases;
             otherwise by the mean alone, with biases, as published.
-        normalised_memory: whether the memory bank holds vectors of length one; otherwise embeddings
-            as they are, as published.
+        normalised_memory: whether the memory bank holds embeddings g at length one; otherwise
+            refined embeddings g~ as they are, as published.
+        centred_embeddings: whether embeddings are standardised by running statistics, so that what
+            all of them share counts for nothing.
         embedding_scales: the scales that have embedding, contrast and memory, ascending, 0 at full
             resolution; none named means all, as published.
     """
@@ -137,6 +139,7 @@ class TPCNetConfig:
     # A configuration stored before these were there means the published form.
     masked_descriptors: bool = False
     normalised_memory: bool = False
+    centred_embeddings: bool = False
     embedding_scales: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

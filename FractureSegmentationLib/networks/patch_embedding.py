@@ -101,9 +101,12 @@ class PatchProjection(nn.Module):
         embedding_dim: length of the embedding.
         bias: whether its layers have biases. They let all embeddings become one vector, which is
             the first thing that a contrastive loss of a few patches makes of them.
+        centred: whether the embeddings are standardised, too.
     """
 
-    def __init__(self, channels: int, embedding_dim: int, *, bias: bool = True) -> None:
+    def __init__(
+        self, channels: int, embedding_dim: int, *, bias: bool = True, centred: bool = False
+    ) -> None:
         super().__init__()
         self.standardise = RunningStandardisation(channels)
         self.unify = nn.Linear(channels, embedding_dim, bias=bias)
@@ -115,8 +118,9 @@ class PatchProjection(nn.Module):
             nn.LeakyReLU(0.01),
             nn.Linear(embedding_dim, embedding_dim, bias=bias),
         )
+        self.centre = RunningStandardisation(embedding_dim) if centred else nn.Identity()
 
     def forward(self, descriptor: Tensor) -> Tensor:
         """Embed what describes the patches of a batch, (B, channels), as (B, embedding_dim)."""
-        embedding: Tensor = self.head(self.unify(self.standardise(descriptor)))
+        embedding: Tensor = self.centre(self.head(self.unify(self.standardise(descriptor))))
         return embedding

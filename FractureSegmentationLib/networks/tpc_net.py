@@ -33,9 +33,9 @@ class TPCOutput(NamedTuple):
         logits: (B, out_channels, K, J, I).
         auxiliary: in training with deep supervision, logits at 1/2, 1/4, ... resolution, finest
             first; else empty.
-        embeddings: (L, B, F) refined embeddings g~ (g without the memory), not normalised:
-            what `TPCNet.update_memory` takes. L counts the scales that have an embedding, 0 where
-            no part needs any.
+        embeddings: (L, B, F) refined embeddings g~, not normalised (g without the memory or with a
+            normalised one): what `TPCNet.update_memory` takes. L counts the scales that have an
+            embedding, 0 where no part needs any.
         contrastive: (L, B, F) embeddings z of length one for the contrastive loss, float32.
             L is 0 with `use_contrastive` off.
     """
@@ -118,11 +118,11 @@ class TPCNet(nn.Module):
             auxiliary = [head(stage) for head, stage in lower][::-1]
         return TPCOutput(self.head(stages[-1]), auxiliary, embeddings, contrastive)
 
-    def update_memory(self, enhanced: Tensor, is_fractured: Tensor) -> None:
-        """Write the refined embeddings of fractured patches over the oldest rows of the bank.
+    def update_memory(self, embeddings: Tensor, is_fractured: Tensor) -> None:
+        """Write the embeddings of fractured patches over the oldest rows of the bank.
 
         Args:
-            enhanced: (L, B, F), `TPCOutput.embeddings`.
+            embeddings: (L, B, F), `TPCOutput.embeddings`.
             is_fractured: (B,) which patches to write; all True follows the publication.
 
         Raises:
@@ -130,9 +130,9 @@ class TPCNet(nn.Module):
         """
         if self.prior.memory is None:
             raise ValueError("this network has no memory: use_memory is off")
-        if is_fractured.shape != enhanced.shape[1:2] or is_fractured.dtype != torch.bool:
-            raise ValueError(f"is_fractured must be bool of shape ({enhanced.shape[1]},)")
-        self.prior.memory.write(enhanced[:, is_fractured.to(enhanced.device)])
+        if is_fractured.shape != embeddings.shape[1:2] or is_fractured.dtype != torch.bool:
+            raise ValueError(f"is_fractured must be bool of shape ({embeddings.shape[1]},)")
+        self.prior.memory.write(embeddings[:, is_fractured.to(embeddings.device)])
 
     def freeze_memory(self) -> None:
         """Do the work on the bank once, for inference; training or loading weights undoes it."""

@@ -44,7 +44,12 @@ class TraumaPrior(nn.Module):
         self.scales = config.scales_with_embedding
         is_masked = config.masked_descriptors
         self.projections = nn.ModuleList(
-            PatchProjection((3 if is_masked else 1) * features[scale], width, bias=not is_masked)
+            PatchProjection(
+                (3 if is_masked else 1) * features[scale],
+                width,
+                bias=not is_masked,
+                centred=config.centred_embeddings,
+            )
             for scale in self.scales
         )
         self.memory = (
@@ -90,8 +95,8 @@ class TraumaPrior(nn.Module):
             mask: (B, 1, K, J, I) bone at full resolution; read for masked descriptors only.
 
         Returns:
-            Refined features per scale; embeddings g~ (L, B, F) of the scales that have one;
-            contrastive embeddings (L, B, F) of length one. L is 0 for what is off.
+            Refined features per scale; embeddings (L, B, F) for the memory, of the scales that have
+            one; contrastive embeddings (L, B, F) of length one. L is 0 for what is off.
         """
         with full_precision(maps[0].device):
             grids = [self._pool(x, is_bottom=x is maps[-1]) for x in maps]
@@ -100,13 +105,15 @@ class TraumaPrior(nn.Module):
             gains = self._gains(descriptors, embeddings)
             tokens = self._tokens(grids, gains)
             contrastive = F.normalize(raw, dim=-1) if self.config.use_contrastive else raw[:0]
+            # A bank fed with what was read from it draws its rows together.
+            remembered = raw if self.config.normalised_memory else embeddings
         refined = [
             RefinedFeatures(
                 features=x, gain=gain, tokens=token, pooled=grid.get(self._calibration_side(x))
             )
             for x, gain, token, grid in zip(maps, gains, tokens, grids, strict=True)
         ]
-        return refined, embeddings, contrastive
+        return refined, remembered, contrastive
 
     def _calibration_side(self, x: Tensor) -> Side:
         most = self.config.fca_tokens

@@ -70,11 +70,12 @@ PRESETS: dict[str, TrainConfig] = {
     "small-no-calibration": _small(use_fca=False),
     "small-all-off": _small(**_NO_TPMA, use_contrastive=False, use_fca=False),
     "small-no-tpma-no-contrast": _small(**_NO_TPMA, use_contrastive=False),
-    # Other forms of the contrastive encoder: as published, and at the scales where pooled features
-    # tell the classes apart best.
+    # Other forms of the contrastive encoder: as published; with embeddings that cannot share one
+    # direction; at the scales alone where pooled features tell the classes apart best.
     "small-paper-contrast": replace(
         _small(masked_descriptors=False, normalised_memory=False), contrast=PAPER_CONTRAST
     ),
+    "small-centred": _small(centred_embeddings=True),
     "small-two-scales": _small(embedding_scales=(2, 3)),
 }
 

@@ -73,9 +73,7 @@ def test_paper_contrast_reads_the_batch_alone_and_the_other_the_queue_too() -> N
     generator = torch.Generator().manual_seed(4)
     embeddings, classes = torch.randn(2, 4, 3, generator=generator), _odd(0, 4)
     queue = EmbeddingQueue(2, 8, 3)
-    empty = [
-        contrast_of(embeddings, classes, queue, config) for config in (PAPER_CONTRAST, _OURS)
-    ]
+    empty = [contrast_of(embeddings, classes, queue, config) for config in (PAPER_CONTRAST, _OURS)]
     queue.push(torch.nn.functional.normalize(_rows(1, 6), dim=-1), _odd(1, 6))
 
     paper, ours = (
@@ -105,7 +103,7 @@ def test_loss_leaves_the_term_out_before_its_first_step_but_shows_it() -> None:
     after, _ = task.loss(output, batch, 1)
 
     assert shown["contrast"] > 0.0
-    assert float(after - before) == pytest.approx(shown["contrast"], rel=1e-4)
+    assert float((after - before).detach()) == pytest.approx(shown["contrast"], rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_projections_alone_learn_at_most_at_their_own_rate(tmp_path: Path) -> No
     run.train()
 
     moved = {
-        name: float((values - before[name]).abs().max())
+        name: float((values.detach() - before[name]).abs().max())
         for name, values in run.network.named_parameters()
     }
     projections = [size for name, size in moved.items() if ".projections." in name]

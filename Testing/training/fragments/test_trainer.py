@@ -172,6 +172,7 @@ def test_every_preset_trains_a_step_when_shrunk(name: str, tmp_path: Path) -> No
             use_spatial_attention=preset.network.use_spatial_attention,
             masked_descriptors=preset.network.masked_descriptors,
             normalised_memory=preset.network.normalised_memory,
+            centred_embeddings=preset.network.centred_embeddings,
             embedding_scales=(1, 2) if preset.network.embedding_scales else (),
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from FractureSegmentationLib.networks.model_spec import (
     ModelSpec,
     read_spec,
 )
-from Testing.tiny_cases import write_tiny_model
+from Testing.tiny_cases import TINY, write_tiny_model
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -28,11 +29,21 @@ SHIPPED = sorted(folder.parent for folder in SHIPPED_FOLDER.glob("*/model.json")
 PATCH = (64, 64, 64)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+OURS = replace(TINY, masked_descriptors=True, normalised_memory=True, centred_embeddings=True)
+FORMS = {
+    "as published": TINY,
+    "masked descriptors": OURS,
+    "one scale": replace(OURS, embedding_scales=(1,)),
+}
+
+
+@pytest.fixture(scope="module", params=FORMS.values(), ids=FORMS)
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, bytes]:
     """A tiny model that `fracseg models export` has been run on, and its weights before that."""
     models = tmp_path_factory.mktemp("exported")
-    write_tiny_model(models)
+    write_tiny_model(models, config=request.param)
     folder = models / "fracsegmentator-small"
     before = (folder / WEIGHTS_FILE).read_bytes()
     assert run(["models", "export", str(folder)]) == 0
@@ -49,6 +60,7 @@ def probabilities(folder: Path, engine: str, channels: np.ndarray) -> np.ndarray
 
 def test_both_engines_see_the_same(exported: tuple[Path, bytes], rng: np.random.Generator) -> None:
     channels = rng.normal(0.0, 1.0, (2, 64, 70, 64)).astype(np.float32)
+    channels[1] = channels[1] > 0.5
 
     ours = probabilities(exported[0], "onnxruntime", channels)
     theirs = probabilities(exported[0], "torch", channels)

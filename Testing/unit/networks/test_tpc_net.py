@@ -134,6 +134,105 @@ def test_what_the_memory_holds_reaches_the_logits() -> None:
     assert (after - before).abs().max() > 1e-6
 
 
+OURS = replace(TINY, masked_descriptors=True, normalised_memory=True)
+
+
+def _masked_patches(batch: int = 2) -> torch.Tensor:
+    x = _patches(batch)
+    x[:, 1] = (x[:, 1] > 0).float()
+    return x
+
+
+def test_a_configuration_stored_before_there_was_another_form_means_the_published_one() -> None:
+    stored = TINY.to_dict()
+    for name in ("masked_descriptors", "normalised_memory", "centred_embeddings"):
+        del stored[name]
+    del stored["embedding_scales"]
+    torch.manual_seed(0)
+    old = TPCNet(TPCNetConfig.from_dict(stored))
+    projection = old.state_dict()["prior.projections.1.unify.weight"]
+
+    assert tuple(projection.shape) == (8, 6)
+    assert "prior.projections.1.unify.bias" in old.state_dict()
+    old.update_memory(7.0 * torch.ones(3, 1, 8), torch.ones(1, dtype=torch.bool))
+    assert old.prior.memory is not None
+    assert old.prior.memory.memory[0, 0, 0] == 7.0
+
+
+def test_masked_descriptors_are_mean_bone_mean_and_bone_deviation() -> None:
+    net, x = _with_memory(OURS).eval(), _masked_patches()
+    seen: dict[int, Tensor] = {}
+    for scale, projection in enumerate(net.prior.projections):
+        projection.register_forward_pre_hook(
+            lambda _, given, scale=scale: seen.update({scale: given[0]})
+        )
+    with torch.no_grad():
+        net(x)
+        maps = net.encoder(x)
+
+    full, bone = maps[0], x[:, 1] > 0
+    for patch in range(2):
+        inside = full[patch][:, bone[patch]]
+        expected = torch.cat(
+            (full[patch].mean(dim=(1, 2, 3)), inside.mean(dim=1), inside.std(dim=1, correction=0))
+        )
+        torch.testing.assert_close(seen[0][patch], expected, atol=1e-3, rtol=1e-3)
+    assert [tuple(seen[scale].shape) for scale in range(3)] == [(2, 12), (2, 18), (2, 24)]
+
+
+def test_every_parameter_of_the_other_form_gets_a_gradient() -> None:
+    net = _with_memory(OURS)
+    out = net(_masked_patches())
+    push = torch.randn(out.contrastive.shape)
+    loss = out.logits.square().mean() + sum(a.square().mean() for a in out.auxiliary)
+    (loss + (out.contrastive * push).sum()).backward()
+
+    dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    assert dead == []
+
+
+def test_patches_without_bone_give_finite_logits() -> None:
+    x = _patches()
+    x[:, 1] = 0.0
+
+    assert _with_memory(OURS)(x).logits.isfinite().all()
+
+
+def test_running_statistics_learn_in_training_and_are_frozen_in_evaluation() -> None:
+    net = TPCNet(replace(OURS, centred_embeddings=True))
+    statistics = [name for name, _ in net.named_buffers() if name.endswith(("mean", "variance"))]
+    assert len(statistics) == 12
+
+    def snapshot() -> dict[str, Tensor]:
+        return {name: net.get_buffer(name).clone() for name in statistics}
+
+    untouched = snapshot()
+    net.eval()(_masked_patches())
+    assert all(torch.equal(values, untouched[name]) for name, values in snapshot().items())
+    net.train()(_masked_patches())
+    assert not any(torch.equal(values, untouched[name]) for name, values in snapshot().items())
+
+
+def test_a_normalised_memory_is_fed_with_embeddings_that_were_not_read_from_it() -> None:
+    net = _with_memory(OURS).eval()
+    with torch.no_grad():
+        out = net(_masked_patches())
+
+    torch.testing.assert_close(F.normalize(out.embeddings, dim=-1), out.contrastive)
+
+
+def test_embeddings_can_be_left_to_some_scales() -> None:
+    net = TPCNet(replace(OURS, embedding_scales=(1, 2)))
+    net.update_memory(torch.randn(2, 4, 8), torch.ones(4, dtype=torch.bool))
+    out = net(_masked_patches())
+
+    assert tuple(out.embeddings.shape) == tuple(out.contrastive.shape) == (2, 2, 8)
+    assert [len(net.prior.projections), len(net.prior.channel_attention)] == [2, 3]
+    assert net.prior.channel_attention[0].context is None
+    assert net.prior.channel_attention[1].context is not None
+    out.logits.sum().backward()
+
+
 def test_only_fractured_patches_are_written() -> None:
     net = TPCNet(TINY)
     enhanced = torch.randn(3, 3, 8)
