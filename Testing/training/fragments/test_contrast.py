@@ -121,7 +121,7 @@ def test_projections_alone_learn_at_most_at_their_own_rate(tmp_path: Path) -> No
         TINY, learning_rate=1e-2, warmup_steps=0, weight_decay=0.0, contrast=contrast, steps=1
     )
     run = a_run(tmp_path, config)
-    before = {name: values.clone() for name, values in run.network.named_parameters()}
+    before = {name: p.detach().clone() for name, p in run.network.named_parameters()}
 
     run.train()
 
