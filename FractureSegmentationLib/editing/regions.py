@@ -8,6 +8,7 @@ clicked are left: always the two next that lack most contact between them, never
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ _TOLERANCE = 0.05
 
 _CLEARLY_LESS = 0.7
 """Of two cuts without enough support, the better one lacks less than this share of the other."""
+
+_SMALL_MM3 = 3_000.0
+_LARGE_MM3 = 30_000.0
+_SUPPORT = (0.9, 0.35)
+"""Share of its contact area that must be contact for a small piece, and for a large one."""
 
 _Labels = npt.NDArray[np.uint32]
 
@@ -113,9 +119,8 @@ class CutSupport:
     Attributes:
         support: mean contact probability over their area.
         area_mm2: their area.
-        lacking_mm2: area of contact by which they fall short of what recovery asks for: it keeps
-            two neighbours apart if a share of their interface is supported, a larger one for
-            small fragments. Negative where there is more.
+        lacking_mm2: area of contact by which they fall short of what two pieces ask for: a share
+            of their interface, a larger one for small pieces. Negative where there is more.
     """
 
     support: float
@@ -142,7 +147,7 @@ class CutSupport:
 
     @property
     def is_enough(self) -> bool:
-        """Whether recovery would keep such cuts, or nearly so."""
+        """Whether contact supports such cuts, or nearly so."""
         return self.lacking_mm2 <= _TOLERANCE * self.area_mm2
 
     def is_better_than(self, other: CutSupport) -> bool:
@@ -159,7 +164,10 @@ class CutSupport:
 
 
 def _lacking(area: ContactArea, smaller_mm3: float) -> float:
-    return (_RECOVERY.required_support(smaller_mm3) - area.support) * area.area_mm2
+    largeness = math.log(smaller_mm3 / _SMALL_MM3) / math.log(_LARGE_MM3 / _SMALL_MM3)
+    small, large = _SUPPORT
+    required = small + min(max(largeness, 0.0), 1.0) * (large - small)
+    return (required - area.support) * area.area_mm2
 
 
 def _join(graph: RegionGraph, owner: Mapping[int, int]) -> dict[int, int]:

@@ -25,12 +25,14 @@ class Neighbour:
         area_mm2: of the surface between the two.
         contact_area_mm2: the part of it where the network sees a fracture.
         mean_contact: mean contact probability within 1.5 mm of it.
+        confidence: how likely both are two fragments and not one, 0 to 1.
     """
 
     index: int
     area_mm2: float
     contact_area_mm2: float
     mean_contact: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,8 @@ class FragmentFinding:
         volume_mm3: its volume.
         centroid_lps_mm: its centre.
         box_lps_mm: lowest and highest corner of the box of its voxel centres, axes of the patient.
-        confidence: 0 to 1: how well its fracture surfaces are supported by the network's map; of a
-            fragment without any, how free of contact it is.
+        confidence: 0 to 1: how likely it is one fragment and no part of its neighbours; the least
+            sure of its interfaces, and of the merges that made it, decides.
         neighbours: what it touches.
     """
 
@@ -135,6 +137,7 @@ def _describe(result: BoneFragments, index: int, box: Box) -> FragmentFinding:
                 area_mm2=one.area_mm2,
                 contact_area_mm2=one.contact_area_mm2,
                 mean_contact=one.mean_contact,
+                confidence=one.probability,
             )
             for one in interfaces
             if (other := result.index_of[one.b if one.a == label else one.a])
@@ -143,13 +146,14 @@ def _describe(result: BoneFragments, index: int, box: Box) -> FragmentFinding:
 
 
 def _confidence(result: BoneFragments, label: int, interfaces: list[Interface]) -> float:
-    area = sum(one.area_mm2 for one in interfaces)
-    if area > 0.0:
-        value = sum(one.support * one.area_mm2 for one in interfaces) / area
-    else:
-        contact = contact_of(result.fragment_map)[result.recovery.labels == label]
-        value = 1.0 - float((contact >= 0.5).mean()) if contact.size else 0.0
-    return min(max(float(value), 0.0), 1.0)
+    """The least sure of what makes it this fragment: that it is apart, and that it is one."""
+    recovery = result.recovery
+    groups = recovery.tree.groups()
+    own = np.flatnonzero(recovery.label_of_region() == label)
+    inside = recovery.tree.weakest_inside()
+    one_piece = min((inside[int(groups[region])] for region in own), default=1.0)
+    apart = min((one.probability for one in interfaces), default=1.0)
+    return min(max(min(apart, one_piece), 0.0), 1.0)
 
 
 def contact_of(fragment_map: FragmentMap) -> FloatArray:

@@ -83,30 +83,22 @@ def shaft_with_a_ring_of_contact(probability: float) -> tuple[LabelArray, np.nda
     return fragments, np.where(ring, probability, 0.0).astype(np.float32)
 
 
-@pytest.mark.parametrize(("marrow_weight", "count"), [(0.3, 2), (1.0, 1)])
-def test_a_fracture_that_shows_in_the_cortex_alone_is_found(
-    marrow_weight: float, count: int
+@pytest.mark.parametrize(("probability", "count"), [(0.9, 2), (0.45, 1)])
+def test_contact_alone_divides_where_it_covers_more_than_half_of_the_border(
+    probability: float, count: int
 ) -> None:
-    """0.71 of the face shows contact at 0.45: a support of 0.32, and 0.35 are needed.
-
-    With marrow (beyond 5 mm, 201 mm² of the face) at 0.3 it is 155 of 390 mm², or 0.40.
-    """
-    fragments, contact = shaft_with_a_ring_of_contact(0.45)
+    """0.71 of the face shows contact: at 0.9 that is a mean of 0.64, at 0.45 one of 0.32."""
+    fragments, contact = shaft_with_a_ring_of_contact(probability)
     bone = fragments > 0
     interior = np.where(bone, 1.0 - contact, 0.0).astype(np.float32)
 
-    actual = recover_fragments(
-        np.zeros_like(contact),
-        interior,
-        contact,
-        bone,
-        MM,
-        RecoveryConfig(marrow_weight=marrow_weight),
-    )
+    actual = recover_fragments(np.zeros_like(contact), interior, contact, bone, MM)
 
     assert actual.count == count
+    assert actual.tree.count == 2
     if count == 2:
         assert share_equal(actual.labels, fragments) > 0.98
+        assert actual.interfaces[0].probability == pytest.approx(0.64, abs=0.03)
 
 
 @pytest.mark.parametrize("spacing_mm", [(3.0, 0.8, 0.8), (0.8, 0.8, 2.0), (0.7, 1.4, 1.0)])

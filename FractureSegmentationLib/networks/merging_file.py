@@ -1,0 +1,65 @@
+"""The merging model of a model folder: trees as plain arrays, bound to one network's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from FractureSegmentationLib.errors import DamagedWeightsError
+from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
+from FractureSegmentationLib.instances.judge import ContactJudge, Judge, MergeModel
+from FractureSegmentationLib.networks.model_folder import REMEDY, read_merging
+from FractureSegmentationLib.networks.model_spec import MERGING_FILE, ModelSpec
+
+_NETWORK: Final = "network_sha256"
+_EDGES, _BONES = "edges", "bones"
+
+
+def load_judge(folder: Path, spec: ModelSpec) -> Judge:
+    """What judges the regions of a model's maps: its merging model, or else contact alone.
+
+    Args:
+        folder: of the model.
+        spec: describes it.
+
+    Raises:
+        MissingWeightsError: the merging model is named but not there.
+        DamagedWeightsError: it is damaged, or was trained on the maps of other weights.
+        EnvironmentProblemError: it cannot be read.
+    """
+    content = read_merging(folder, spec)
+    if content is None:
+        return ContactJudge()
+    model = _parsed(content, spec)
+    if model.network_sha256 != spec.sha256:
+        raise DamagedWeightsError(
+            f"The {MERGING_FILE} of the model {spec.name} was trained with another network.",
+            "Train it anew with `fracseg train-merging`, or get the model again.",
+        )
+    return model
+
+
+def merging_bytes(model: MergeModel) -> bytes:
+    """The content of the file for a merging model."""
+    digest = np.frombuffer(bytes.fromhex(model.network_sha256), np.uint8)
+    arrays = {**model.edges.to_arrays(_EDGES), **model.bones.to_arrays(_BONES), _NETWORK: digest}
+    content: bytes = save(arrays)
+    return content
+
+
+def _parsed(content: bytes, spec: ModelSpec) -> MergeModel:
+    try:
+        arrays = load(content)
+        return MergeModel(
+            edges=BoostedTrees.from_arrays(arrays, _EDGES),
+            bones=BoostedTrees.from_arrays(arrays, _BONES),
+            network_sha256=arrays[_NETWORK].tobytes().hex(),
+        )
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise DamagedWeightsError(
+            f"The {MERGING_FILE} of the model {spec.name} cannot be understood.", REMEDY
+        ) from error
