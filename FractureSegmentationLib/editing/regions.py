@@ -16,16 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.editing.fronts import LeadConfig, led_pieces
-from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.pieces import label_unreached
+from FractureSegmentationLib.instances.recover import oversegmented
 from FractureSegmentationLib.instances.regions import ContactArea, RegionGraph, contact_areas
-from FractureSegmentationLib.instances.seeds import hierarchical_seeds
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
 from FractureSegmentationLib.voxels.boxes import bounding_box
-from FractureSegmentationLib.voxels.geodesic import grow_geodesic
-
-_RECOVERY = RecoveryConfig()
 
 _TOLERANCE = 0.05
 """Cuts may lack this share of their area and still count as supported."""
@@ -57,10 +52,7 @@ def sure_regions(mask: MaskArray, contact: FloatArray, spacing_mm: Spacing) -> _
     evidence = Evidence.of(
         np.zeros_like(contact), np.float32(1.0) - contact, contact, mask, spacing_mm
     )
-    slowness = np.float32(1.0) + np.float32(_RECOVERY.contact_cost) * evidence.contact
-    seeds = hierarchical_seeds(evidence, _RECOVERY)
-    grown = grow_geodesic(seeds, mask, slowness, spacing_mm)
-    return label_unreached(grown, mask, spacing_mm)
+    return oversegmented(evidence)[0]
 
 
 def joined_regions(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,11 @@ class ContactGraph:
     def pairs(self) -> list[Pair]:
         """Regions that touch, in the order of their labels."""
         return sorted((a, b) for a, others in self._faces.items() for b in others if a < b)
+
+    def copy(self) -> ContactGraph:
+        """A graph of its own; what was measured is shared."""
+        faces = {(a, b): self._faces[a][b] for a, b in self.pairs}
+        return ContactGraph(self._regions, faces, self.bone)
 
     def facts(self, label: int) -> RegionFacts:
         """Of a region with all it absorbed."""
@@ -139,7 +145,7 @@ class Agglomeration:
         return tuple(merges)
 
     def whole_features(self) -> npt.NDArray[np.float32]:
-        """(F,) in the order of `judge.WHOLE_FEATURES`: the clearest cuts between parts of some size."""
+        """(F,) in the order of `WHOLE_FEATURES`: the clearest cuts between parts of some size."""
         large = sorted(
             (cut for cut in self.cuts if cut.smaller_mm3 >= _CUT_MM3),
             key=lambda cut: cut.probability,
@@ -219,7 +225,19 @@ def contact_graph(
     return ContactGraph(facts, faces_between(regions, fields, evidence.spacing_mm), bone)
 
 
-def agglomerated(graph: ContactGraph, judge: Judge, min_fragment_mm3: float) -> Agglomeration:
+class Watcher(Protocol):
+    """Is told of every step of an agglomeration; training learns from what it sees."""
+
+    def measured(self, pairs: Sequence[Pair], rows: npt.NDArray[np.float32]) -> None:
+        """Contact areas were measured, (E, F) features each; earlier rows of theirs are void."""
+
+    def merged(self, pair: Pair) -> None:
+        """The second region was put to the first."""
+
+
+def agglomerated(
+    graph: ContactGraph, judge: Judge, min_fragment_mm3: float, watcher: Watcher | None = None
+) -> Agglomeration:
     """Put regions together until none touch.
 
     Regions below `min_fragment_mm3` come first: they join the neighbour they most likely belong to,
@@ -231,10 +249,11 @@ def agglomerated(graph: ContactGraph, judge: Judge, min_fragment_mm3: float) -> 
         graph: changed in place: what is left does not touch.
         judge: says how likely two regions are one fragment.
         min_fragment_mm3: smallest fragment that touches another one.
+        watcher: is told of every step.
     """
     volumes = {label: graph.facts(label).volume_mm3 for label in graph.labels}
     done = Agglomeration(count=len(volumes), bone=graph.bone, volumes_mm3=volumes)
-    known = _Known(graph, judge)
+    known = _Known(graph, judge, watcher)
     members = {label: [label] for label in graph.labels}
     while (small := _smallest(graph, min_fragment_mm3)) is not None:
         into = max(
@@ -253,8 +272,8 @@ def agglomerated(graph: ContactGraph, judge: Judge, min_fragment_mm3: float) -> 
 class _Known:
     """Features and probabilities of the pairs of a graph while it is merged."""
 
-    def __init__(self, graph: ContactGraph, judge: Judge) -> None:
-        self._graph, self._judge = graph, judge
+    def __init__(self, graph: ContactGraph, judge: Judge, watcher: Watcher | None) -> None:
+        self._graph, self._judge, self._watcher = graph, judge, watcher
         self._rows: dict[Pair, npt.NDArray[np.float32]] = {}
         self._chances: dict[Pair, float] = {}
         self._measure(graph.pairs)
@@ -282,6 +301,8 @@ class _Known:
                 self._rows.pop(_pair(label, other), None)
                 self._chances.pop(_pair(label, other), None)
         self._graph.merge(a, b)
+        if self._watcher is not None:
+            self._watcher.merged(pair)
         self._measure([_pair(a, other) for other in self._graph.neighbours(a)])
         return cut
 
@@ -290,6 +311,8 @@ class _Known:
             return
         rows = np.stack([self._graph.features(pair) for pair in pairs])
         chances = np.clip(self._judge.same_fragment(rows), 0.0, 1.0)
+        if self._watcher is not None:
+            self._watcher.measured(pairs, rows)
         self._rows.update(zip(pairs, rows, strict=True))
         self._chances.update(zip(pairs, chances.tolist(), strict=True))
 

@@ -71,13 +71,13 @@ class FaceFields:
         return cls(
             contact=evidence.contact,
             wide=window_maximum(evidence.contact, (reach[0], reach[1], reach[2])) * inside,
-            smooth=_mean_within(evidence.contact, bone, spacing_mm, _SMOOTH_MM),
+            smooth=mean_within(evidence.contact, bone, spacing_mm, _SMOOTH_MM),
             boundary=evidence.boundary,
             foreground=evidence.foreground,
             depth_mm=np.minimum(depth_mm, _DEEPEST_MM).astype(np.float32) * inside,
             dark=np.zeros(bone.shape, np.float32)
             if hu is None
-            else _darkness(hu, bone, spacing_mm),
+            else crack_darkness(hu, bone, spacing_mm),
         )
 
 
@@ -198,10 +198,20 @@ def _together(parts: list[Faces]) -> Faces:
     )
 
 
-def _mean_within(
+def mean_within(
     values: Values, mask: MaskArray, spacing_mm: Spacing, sigma_mm: float
 ) -> Probability:
-    """Gaussian mean over the voxels of the mask alone; 0 outside it."""
+    """Gaussian mean over the voxels of a mask alone.
+
+    Args:
+        values: (K, J, I) any values.
+        mask: (K, J, I) whose values count.
+        spacing_mm: voxel size along (k, j, i), in mm.
+        sigma_mm: standard deviation of the Gaussian.
+
+    Returns:
+        (K, J, I) float32, 0 outside the mask.
+    """
     sigma = [sigma_mm / s for s in spacing_mm]
     weight = gaussian_filter(mask.astype(np.float32), sigma, truncate=2.5)
     total = gaussian_filter(np.where(mask, values, np.float32(0.0)), sigma, truncate=2.5)
@@ -209,9 +219,19 @@ def _mean_within(
     return mean.astype(np.float32)
 
 
-def _darkness(hu: HuArray, bone: MaskArray, spacing_mm: Spacing) -> Values:
-    """What a grey closing adds, in standard deviations: dark lines between brighter bone."""
-    smooth = _mean_within(np.asarray(hu, np.float32), bone, spacing_mm, _NOISE_MM)
+def crack_darkness(hu: HuArray, bone: MaskArray, spacing_mm: Spacing) -> Values:
+    """How much darker each voxel is than the brighter bone on both sides of it.
+
+    Args:
+        hu: (K, J, I) the CT; what lies outside the bone is not looked at.
+        bone: (K, J, I) where to look.
+        spacing_mm: voxel size along (k, j, i), in mm.
+
+    Returns:
+        (K, J, I) what a grey closing of 2.5 mm adds, in standard deviations of the bone's HU; 0
+        outside the bone.
+    """
+    smooth = mean_within(np.asarray(hu, np.float32), bone, spacing_mm, _NOISE_MM)
     k, j, i = (max(1, round(_CRACK_MM / s)) for s in spacing_mm)
     bright = np.where(bone, smooth, np.float32(-1000.0))
     closed = window_minimum(window_maximum(bright, (k, j, i)), (k, j, i))

@@ -20,10 +20,10 @@ from FractureSegmentationLib.instances.pieces import join_small_pieces, label_un
 from FractureSegmentationLib.instances.regions import describe_interfaces
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
-from FractureSegmentationLib.instances.seeds import hierarchical_seeds, paper_seeds
+from FractureSegmentationLib.instances.seeds import paper_seeds
+from FractureSegmentationLib.instances.watershed import basins
 from FractureSegmentationLib.types import FloatArray, HuArray, MaskArray, Spacing
 from FractureSegmentationLib.voxels.boxes import bounding_box
-from FractureSegmentationLib.voxels.geodesic import grow_geodesic
 from FractureSegmentationLib.voxels.nearest import grow_nearest
 
 _DEFAULT = RecoveryConfig()
@@ -90,7 +90,7 @@ def recover_fragments(  # noqa: PLR0913, PLR0917  three maps, and what they belo
         recovery = _recover_paper(evidence, config)
     else:
         hu = None if context.hu is None else context.hu[box]
-        recovery = _recover_hierarchical(evidence, config, replace(context, hu=hu))
+        recovery = _recover_regions(evidence, config, replace(context, hu=hu))
     labels[box], regions[box] = recovery.labels, recovery.regions
     moved = replace(recovery, labels=labels, regions=regions)
     return _moved(moved, tuple(b.start for b in box))
@@ -105,10 +105,8 @@ def _recover_paper(evidence: Evidence, config: RecoveryConfig) -> Recovery:
     return _finished(evidence, regions, MergeTree(count=int(regions.max())), (), config)
 
 
-def _recover_hierarchical(
-    evidence: Evidence, config: RecoveryConfig, context: BoneContext
-) -> Recovery:
-    regions, joined = oversegmented(evidence, config)
+def _recover_regions(evidence: Evidence, config: RecoveryConfig, context: BoneContext) -> Recovery:
+    regions, joined = oversegmented(evidence, context.hu, config)
     graph = contact_graph(evidence, regions, context.hu, context.slug)
     merging = agglomerated(graph, context.judge, config.min_fragment_mm3)
     tree = merging.tree(context.judge)
@@ -117,23 +115,22 @@ def _recover_hierarchical(
 
 
 def oversegmented(
-    evidence: Evidence, config: RecoveryConfig = _DEFAULT
+    evidence: Evidence, hu: HuArray | None = None, config: RecoveryConfig = _DEFAULT
 ) -> tuple[Regions, tuple[JoinedPiece, ...]]:
-    """Divide a bone into more regions than it has fragments, none of them smaller than a fragment.
+    """Divide a bone into more regions than it has fragments.
 
     Args:
         evidence: of the bone.
-        config: thresholds.
+        hu: (K, J, I) the CT on the same grid; None where it is not known.
+        config: see `RecoveryConfig`.
 
     Returns:
         (K, J, I) regions 1..n without gaps, 0 outside the bone; and the disconnected pieces that
         were too small, `into` being the region they joined.
     """
-    bone, spacing_mm = evidence.bone, evidence.spacing_mm
-    slowness = 1.0 + config.contact_cost * evidence.contact
-    grown = grow_geodesic(hierarchical_seeds(evidence, config), bone, slowness, spacing_mm)
-    regions = _compact(label_unreached(grown, bone, spacing_mm), evidence.voxels)
-    regions, joined = join_small_pieces(regions, spacing_mm, config.min_piece_mm3)
+    found = basins(evidence, hu, config)
+    regions = label_unreached(found, evidence.bone, evidence.spacing_mm)
+    regions, joined = join_small_pieces(regions, evidence.spacing_mm, config.min_piece_mm3)
     compact = _compact(regions, evidence.voxels)
     numbers = dict(
         zip(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +14,20 @@ from safetensors.numpy import load, save
 from FractureSegmentationLib.errors import DamagedWeightsError
 from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
 from FractureSegmentationLib.instances.judge import ContactJudge, Judge, MergeModel
-from FractureSegmentationLib.networks.model_folder import REMEDY, read_merging
-from FractureSegmentationLib.networks.model_spec import MERGING_FILE, ModelSpec
+from FractureSegmentationLib.networks.model_folder import (
+    REMEDY,
+    read_graph,
+    read_merging,
+    read_weights,
+    write_model_folder,
+)
+from FractureSegmentationLib.networks.model_spec import (
+    GRAPH_FILE,
+    MERGING_FILE,
+    WEIGHTS_FILE,
+    ModelSpec,
+    read_spec,
+)
 
 _NETWORK: Final = "network_sha256"
 _EDGES, _BONES = "edges", "bones"
@@ -49,6 +63,32 @@ def merging_bytes(model: MergeModel) -> bytes:
     arrays = {**model.edges.to_arrays(_EDGES), **model.bones.to_arrays(_BONES), _NETWORK: digest}
     content: bytes = save(arrays)
     return content
+
+
+def with_merging(source: Path, target: Path, content: bytes) -> ModelSpec:
+    """Write a copy of a model folder with another merging model, whole or not at all.
+
+    Args:
+        source: the model.
+        target: where to; a model that is there is replaced. May be `source`.
+        content: see `merging_bytes`.
+
+    Returns:
+        The description of the copy.
+
+    Raises:
+        MissingWeightsError: a file of the model is not there.
+        DamagedWeightsError: one of its files is damaged.
+        OutputExistsError: `target` is something else than a model of ours.
+        EnvironmentProblemError: it cannot be read or written.
+    """
+    spec = read_spec(source)
+    files = {WEIGHTS_FILE: read_weights(source, spec), MERGING_FILE: content}
+    if spec.onnx_sha256:
+        files[GRAPH_FILE] = read_graph(source, spec)
+    described = replace(spec, merging_sha256=hashlib.sha256(content).hexdigest())
+    write_model_folder(target, described, files)
+    return described
 
 
 def _parsed(content: bytes, spec: ModelSpec) -> MergeModel:

@@ -198,17 +198,14 @@ def test_a_hole_in_the_contact_is_closed_and_reported_as_less_support() -> None:
 
 
 def test_the_interface_follows_contact_not_the_middle_between_interiors() -> None:
-    """Boundary at 15..39 leaves a long way to grow; the middle of it is 27, contact is at 12..14.
-    The front from the left needs 3 x 51 for the contact, the other one 25 for all the boundary."""
+    """Boundary at 15..39 leaves a long way to grow; the middle of it is 27, contact is at 12..14."""
     bone = np.ones((12, 12, 60), bool)
     contact, boundary = np.zeros(bone.shape), np.zeros(bone.shape)
     contact[:, :, 12:15] = 1.0
     boundary[:, :, 15:40] = 1.0
     interior = 1.0 - contact - boundary
 
-    actual = recover_fragments(
-        boundary, interior, contact, bone, MM, RecoveryConfig(contact_cost=50.0)
-    )
+    actual = recover_fragments(boundary, interior, contact, bone, MM)
 
     assert actual.count == 2
     row = actual.labels[6, 6]
@@ -312,7 +309,7 @@ def test_grids_that_differ_are_refused() -> None:
         recover_fragments(one, one, one[:2], np.ones((3, 3, 3), bool), MM)
 
 
-@given(seed=st.integers(0, 10_000), mode=st.sampled_from(["hierarchical", "paper"]))
+@given(seed=st.integers(0, 10_000), mode=st.sampled_from(["regions", "paper"]))
 def test_whatever_the_network_says_every_bone_voxel_has_one_label(seed: int, mode: str) -> None:
     """Random maps: the labels are 1..n by falling volume, fill the bone, and nothing is edited."""
     rng = np.random.default_rng(seed)

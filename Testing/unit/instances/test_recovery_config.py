@@ -14,14 +14,10 @@ from FractureSegmentationLib.instances.config import RecoveryConfig
     ("setting", "message"),
     [
         ({"mode": "other"}, "mode"),
-        ({"levels_mm": ()}, "levels_mm"),
-        ({"levels_mm": (1.0, 2.0)}, "levels_mm"),
-        ({"levels_mm": (2.0, 2.0)}, "levels_mm"),
-        ({"levels_mm": (2.0, -1.0)}, "levels_mm"),
         ({"contact_level": -0.1}, "contact_level"),
         ({"min_piece_mm3": -1.0}, "min_piece_mm3"),
-        ({"contact_cost": math.nan}, "contact_cost"),
-        ({"min_wall_mm": math.inf}, "min_wall_mm"),
+        ({"slope_per_mm": math.nan}, "slope_per_mm"),
+        ({"reach_mm": math.inf}, "reach_mm"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(setting: dict[str, Any], message: str) -> None:
