@@ -123,7 +123,7 @@ def shape_bones(shape: Shape, number: int, seed: int) -> Iterator[WholeBone]:
     body = _bones_alone(shape)
     around = box_around(body.labels > 0, body.spacing_mm, _MARGIN_MM)
     body = deform_body(body.cropped(around), rng, DeformConfig(), WORKING_SPACING_MM)
-    body = replace(body, labels=smoothed(body.labels))
+    body = replace(body, labels=smoothed(body.bones()))
     config = SynthesisConfig(narrow_view_share=0.0)  # nothing tells where the view would end
     tissue = smooth_field(body.labels.shape, body.spacing_mm, rng, 30.0) * _TISSUE_SD_HU
     hu = np.asarray(tissue + rng.uniform(*_TISSUE_HU), np.float32)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.inference.placement import Precision
 
 _OTHER_VIEWS: tuple[View, ...] = ("flipped", "eroded", "dilated", "perturbed", "flips")
-_OTHER_SHARES = (0.25, 0.2, 0.2, 0.25, 0.1)
+_OTHER_WEIGHTS = (0.25, 0.2, 0.2, 0.25, 0.1)
+_OTHER_SHARE = 0.5
 _TEST_VIEWS: tuple[View, ...] = ("exact", "eroded", "dilated", "flips")
 _WORKERS = 2
 
@@ -136,16 +137,18 @@ def _body_maps(folder: Path, draw: BodyDraw, predictor: Predictor, *, is_test: b
     """Predict the bones of a body under some views; the names of the maps."""
     made = []
     for case in draw.cases():
-        views = _TEST_VIEWS if is_test else ("exact", _other_view(case))
+        views = _TEST_VIEWS if is_test else ("exact", *_other_views(case))
         for bone in predicted_views(case, views, predictor):
             made.append(save_map(folder, bone).name.removesuffix(".npz"))
     return made
 
 
-def _other_view(case: Case) -> View:
-    """A view beside the exact one, drawn by the name of the case."""
+def _other_views(case: Case) -> tuple[View, ...]:
+    """For every other bone a view beside the exact one, drawn by the name of the case."""
     rng = np.random.default_rng(zlib.crc32(case.info.name.encode()))
-    return _OTHER_VIEWS[int(rng.choice(len(_OTHER_VIEWS), p=_OTHER_SHARES))]
+    if rng.random() >= _OTHER_SHARE:
+        return ()
+    return (_OTHER_VIEWS[int(rng.choice(len(_OTHER_VIEWS), p=_OTHER_WEIGHTS))],)
 
 
 def _predictor(run: MergingRun) -> Predictor:
