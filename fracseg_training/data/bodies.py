@@ -21,7 +21,7 @@ from fracseg_training.synthesis.deform import DeformConfig, deform_body
 from fracseg_training.synthesis.fields import smooth_field
 from fracseg_training.synthesis.label_map import LabelMap
 from fracseg_training.synthesis.scanner import draw_scan, scan_body
-from FractureSegmentationLib.anatomy.catalogue import BONES, bone_named
+from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.bones.totalsegmentator import PELVIC_STRUCTURES
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.io.read import read_labels
@@ -75,7 +75,7 @@ def is_held_out(body: str) -> bool:
 
 
 def read_shapes(folder: Path) -> tuple[Shape, ...]:
-    """The label maps of a folder that hold a bone of the catalogue.
+    """The label maps of a folder that hold a bone of the pelvis or a femur.
 
     Args:
         folder: holds `cases.json`, which names their files and bodies.
@@ -136,7 +136,7 @@ def shape_bones(shape: Shape, number: int, seed: int) -> Iterator[WholeBone]:
 
 
 def _bones_alone(shape: Shape) -> LabelMap:
-    """The bones of the catalogue in a map of bones alone."""
+    """The pelvis and the femora in a map of bones alone."""
     volume = read_labels(shape.labels)
     volume = canonical_order(volume.geometry).volume(volume)
     known = np.isin(volume.voxels, list(_STRUCTURES))
@@ -158,4 +158,4 @@ def _shape(folder: Path, case: dict[str, Any]) -> Shape:
 
 
 def _holds_a_bone(case: dict[str, Any]) -> bool:
-    return bool(set(case["bones"]) & {bone.slug for bone in BONES})
+    return bool(set(case["bones"]) & set(PELVIC_STRUCTURES.values()))

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.instances.judge import Judge
 
 
+_LEAST_WEIGHT = 0.02
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Examples:
     """Rows of features with what is true, how much each counts and whose bone it is.
@@ -74,8 +77,9 @@ class Merged:
 def merged_by(bone: BoneGraph, judge: Judge, min_fragment_mm3: float) -> Merged:
     """Merge a bone as the product does, and note every contact area that was judged.
 
-    An area counts as much as both of its groups are pure: one that holds two fragments half and
-    half is neither right nor wrong to merge.
+    An area counts as much as is at stake: the smaller of the two shares that its groups hold of
+    their true fragments. A sliver that joins a wrong neighbour costs little, two halves of a
+    fragment that stay apart cost much, and so do two fragments that become one.
 
     Args:
         bone: its regions and their truth.
@@ -110,6 +114,7 @@ class _TruthWatcher:
 
     def __init__(self, shared_mm3: npt.NDArray[np.float64]) -> None:
         self._shared = shared_mm3.copy()
+        self._whole_mm3 = np.maximum(shared_mm3.sum(axis=0), 1e-6)
         self.rows: list[npt.NDArray[np.float32]] = []
         self.truth: list[bool] = []
         self.weight: list[float] = []
@@ -117,9 +122,10 @@ class _TruthWatcher:
     def measured(self, pairs: Sequence[Pair], rows: npt.NDArray[np.float32]) -> None:
         for pair, row in zip(pairs, rows, strict=True):
             a, b = (self._shared[label] for label in pair)
+            held = min(float(one.max() / self._whole_mm3[one.argmax()]) for one in (a, b))
             self.rows.append(row)
             self.truth.append(bool(a.argmax() == b.argmax()))
-            self.weight.append(float(a.max() / a.sum() * b.max() / b.sum()))
+            self.weight.append(_LEAST_WEIGHT + held)
 
     def merged(self, pair: Pair) -> None:
         a, b = pair

@@ -40,8 +40,8 @@ class FitConfig:
     subsample: float = 0.5
     features: float = 0.35
     least_leaf: float = 0.002
-    most_rows: int = 60_000
-    folds: int = 4
+    most_rows: int = 40_000
+    folds: int = 3
 
 
 def fitted_trees(examples: Examples, config: FitConfig, seed: int) -> BoostedTrees:

@@ -64,7 +64,7 @@ class MergingRun:
     validated: int
     device: str = "auto"
     precision: str = "auto"
-    training: MergeTrainConfig = field(default_factory=MergeTrainConfig)
+    training: MergeTrainConfig = field(default_factory=lambda: MergeTrainConfig(workers=_WORKERS))
 
 
 def run_training(run: MergingRun, stream: TextIO) -> Iterator[str]:

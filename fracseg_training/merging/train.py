@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fracseg_training.merging.examples import merged_by, together
@@ -19,7 +21,7 @@ from FractureSegmentationLib.instances.judge import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fracseg_training.merging.examples import Examples
+    from fracseg_training.merging.examples import Examples, Merged
     from fracseg_training.merging.graphs import BoneGraph
 
 
@@ -32,14 +34,16 @@ class MergeTrainConfig:
         edges: trees for contact areas.
         bones: trees for whole bones, of which there are far fewer examples.
         seed: of every draw.
+        workers: processes that merge.
     """
 
-    rounds: int = 3
+    rounds: int = 2
     edges: FitConfig = field(default_factory=FitConfig)
     bones: FitConfig = field(
         default_factory=lambda: FitConfig(trees=60, depth=2, subsample=0.7, least_leaf=0.03)
     )
     seed: int = 0
+    workers: int = 1
 
 
 def train_merging(
@@ -64,8 +68,7 @@ def train_merging(
     judge: Judge = ContactJudge()
     edges: list[Examples] = []
     for number in range(1, config.rounds + 1):
-        least_mm3 = RecoveryConfig().min_fragment_mm3
-        merged = [merged_by(bone, judge, least_mm3) for bone in bones]
+        merged = _all_merged(bones, judge, config.workers)
         edges.extend(one.edges for one in merged)
         whole = together([one.bone for one in merged], len(WHOLE_FEATURES))
         model = MergeModel(
@@ -79,3 +82,11 @@ def train_merging(
         if notify is not None:
             notify(number, model)
     return model
+
+
+def _all_merged(bones: Sequence[BoneGraph], judge: Judge, workers: int) -> list[Merged]:
+    merge = partial(merged_by, judge=judge, min_fragment_mm3=RecoveryConfig().min_fragment_mm3)
+    if workers == 1:
+        return [merge(bone) for bone in bones]
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(merge, bones, chunksize=8))
