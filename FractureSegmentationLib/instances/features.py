@@ -18,6 +18,7 @@ from FractureSegmentationLib.instances.faces import Faces, Values
 BONE_KINDS: Final = ("sacrum", "hip", "femur")
 _SHALLOW_MM = 2.5
 _CELL_MM = 8.0
+_LIKELY, _POSSIBLE = 0.5, 0.1
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 EDGE_FEATURES: Final = (
@@ -38,8 +39,6 @@ EDGE_FEATURES: Final = (
     "dark_q25",
     "dark_q75",
     "log_area",
-    "log_smaller",
-    "log_larger",
     "neck",
     "open_neck",
     "log_open_area",
@@ -48,6 +47,8 @@ EDGE_FEATURES: Final = (
     "thick_mm",
     "depth_mean",
     "depth_most",
+    "log_smaller",
+    "log_larger",
     "smaller_of_bone",
     "larger_of_bone",
     "area_of_smaller",
@@ -156,37 +157,12 @@ def edge_features(
     """
     weight = faces.area_mm2 / faces.area_mm2.sum()
     area_mm2 = float(faces.area_mm2.sum())
-    contact = float(weight @ faces.contact)
-    scale_mm2 = float(np.cbrt(smaller.volume_mm3)) ** 2
-    open_mm2 = float(faces.area_mm2 @ (1.0 - faces.contact))
-    is_shallow = faces.depth_mm <= _SHALLOW_MM
     centre_mm = weight @ faces.point_mm
-    cells = _cell_means(faces)
     values = (
-        contact,
-        _weighted(faces.contact, faces.area_mm2 * faces.foreground, contact),
-        float(weight @ (faces.contact >= 0.5)),
-        float(weight @ (faces.contact >= 0.1)),
-        _weighted(faces.contact, faces.area_mm2 * is_shallow, contact),
-        _weighted(faces.contact, faces.area_mm2 * ~is_shallow, contact),
-        float(weight @ is_shallow),
-        float(weight @ faces.wide),
-        *np.quantile(faces.smooth, _QUANTILES),
-        float(cells.min()),
-        float(np.quantile(cells, 0.25)),
-        float(weight @ faces.boundary),
-        float(weight @ faces.foreground),
-        float(weight @ faces.dark),
-        *np.quantile(faces.dark, (0.25, 0.75)),
-        np.log(area_mm2),
+        *_seen(faces, weight),
+        *_extent(faces, weight, centre_mm, smaller.volume_mm3),
         np.log(smaller.volume_mm3),
         np.log(larger.volume_mm3),
-        area_mm2 / scale_mm2,
-        open_mm2 / scale_mm2,
-        np.log(open_mm2 + 1.0),
-        *_extents_mm(faces, weight, centre_mm),
-        float(weight @ faces.depth_mm),
-        float(faces.depth_mm.max()),
         smaller.volume_mm3 / bone.volume_mm3,
         larger.volume_mm3 / bone.volume_mm3,
         area_mm2 / (area_mm2 + elsewhere["area_mm2"]),
@@ -200,6 +176,48 @@ def edge_features(
         *bone.is_kind,
     )
     return np.asarray(values, np.float32)
+
+
+def _seen(faces: Faces, weight: Values) -> tuple[float, ...]:
+    """What the map and the CT show at the faces: the first features, up to `dark_q75`."""
+    contact = float(weight @ faces.contact)
+    is_shallow = faces.depth_mm <= _SHALLOW_MM
+    cells = _cell_means(faces)
+    return (
+        contact,
+        _weighted(faces.contact, faces.area_mm2 * faces.foreground, contact),
+        float(weight @ (faces.contact >= _LIKELY)),
+        float(weight @ (faces.contact >= _POSSIBLE)),
+        _weighted(faces.contact, faces.area_mm2 * is_shallow, contact),
+        _weighted(faces.contact, faces.area_mm2 * ~is_shallow, contact),
+        float(weight @ is_shallow),
+        float(weight @ faces.wide),
+        *np.quantile(faces.smooth, _QUANTILES),
+        float(cells.min()),
+        float(np.quantile(cells, 0.25)),
+        float(weight @ faces.boundary),
+        float(weight @ faces.foreground),
+        float(weight @ faces.dark),
+        *np.quantile(faces.dark, (0.25, 0.75)),
+    )
+
+
+def _extent(
+    faces: Faces, weight: Values, centre_mm: npt.NDArray[np.floating], smaller_mm3: float
+) -> tuple[float, ...]:
+    """How large the area is and what shape it has: from `log_area` to `depth_most`."""
+    area_mm2 = float(faces.area_mm2.sum())
+    open_mm2 = float(faces.area_mm2 @ (1.0 - faces.contact))
+    scale_mm2 = float(np.cbrt(smaller_mm3)) ** 2
+    return (
+        np.log(area_mm2),
+        area_mm2 / scale_mm2,
+        open_mm2 / scale_mm2,
+        np.log(open_mm2 + 1.0),
+        *_extents_mm(faces, weight, centre_mm),
+        float(weight @ faces.depth_mm),
+        float(faces.depth_mm.max()),
+    )
 
 
 def _weighted(values: Values, weight: npt.NDArray[np.floating], otherwise: float) -> float:

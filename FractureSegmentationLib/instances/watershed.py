@@ -16,10 +16,13 @@ from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
 from FractureSegmentationLib.instances.faces import crack_darkness, mean_within
 from FractureSegmentationLib.types import HuArray
-from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.distance import distance_to_mm, label_depth_mm
 
 _FLOOR_SHARE = 0.2
 """Contact below this share of `contact_level` is none at all."""
+
+_LIKELY = 0.5
+_TILT = (1e-3, 7e-4, 4e-4)
 
 
 def landscape(
@@ -33,14 +36,19 @@ def landscape(
         config: the weights of what is seen.
 
     Returns:
-        (K, J, I) float32: log-odds of contact, less the distance from it, plus the darkness of
-        cracks, smoothed within the bone; 0 outside it.
+        (K, J, I) float32: log-odds of contact, less the distance from it and plus that into it,
+        plus the darkness of cracks, smoothed within the bone; 0 outside it.
     """
     bone, spacing_mm = evidence.bone, evidence.spacing_mm
     floor = np.float32(max(_FLOOR_SHARE * config.contact_level, 1e-6))
     height = np.log((evidence.contact + floor) / (1.0 + floor - evidence.contact))
     is_contact = bone & (evidence.contact >= config.contact_level)
     height -= config.slope_per_mm * distance_to_mm(is_contact, spacing_mm, config.reach_mm)
+    # In a band of sure contact the ground is flat; its middle is where the fracture runs.
+    is_band = evidence.contact >= _LIKELY
+    height += config.slope_per_mm * label_depth_mm(
+        is_band.view(np.uint8), spacing_mm, config.reach_mm
+    )
     if hu is not None and config.crack_weight > 0.0:
         height += config.crack_weight * crack_darkness(hu, bone, spacing_mm)
     return mean_within(height, bone, spacing_mm, config.smoothing_mm)
@@ -60,7 +68,7 @@ def basins(
         (K, J, I) regions from 1, 0 outside the bone.
     """
     bone = evidence.bone
-    height = landscape(evidence, hu, config)
+    height = landscape(evidence, hu, config) + _tilt(bone.shape)
     # A wall around the bone: nothing flows through the air, and nothing begins there.
     wall = np.float32(height[bone].max(initial=0.0) + 10.0 * config.least_rise + 10.0)
     walled = np.pad(np.where(bone, height, wall), 1, constant_values=wall)
@@ -73,3 +81,12 @@ def basins(
         )
     )[1:-1, 1:-1, 1:-1]
     return np.where(bone, found, 0).astype(np.uint32)
+
+
+def _tilt(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """(K, J, I) a slope too faint to matter, by which voxels on a crest all go to the same side."""
+    rise = np.zeros(shape, np.float32)
+    for axis, share in enumerate(_TILT):
+        steps = share * np.arange(shape[axis], dtype=np.float32)
+        rise += steps.reshape([-1 if a == axis else 1 for a in range(3)])
+    return rise

@@ -19,6 +19,7 @@ from FractureSegmentationLib.pipeline.findings import BoneFinding, FragmentFindi
 from FractureSegmentationLib.pipeline.result import SegmentResult
 from FractureSegmentationLib.preview.picture import write_preview
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.merge_trees import REGIONS_NAME, TREE_KEY, tree_entry
 from FractureSegmentationLib.results.report import geometry_entry, write_report
 from FractureSegmentationLib.results.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.volume import Volume
@@ -73,6 +74,7 @@ def _write_label_files(result: SegmentResult, folder: Path, progress: Progress) 
     progress.report(0.3)
     write_volume(folder / "bones.nii.gz", result.bones)
     write_volume(folder / "contact.nrrd", result.contact)
+    write_volume(folder / REGIONS_NAME, result.trees.regions)
     _write_maps(result, folder)
 
 
@@ -174,6 +176,7 @@ def _bone_entry(
         return result.numbering.label_of(finding.bone, index)
 
     count = len(finding.fragments)
+    tree = result.trees.of_bone(finding.bone)
     return {
         "bone": finding.bone.slug,
         "name": finding.bone.name,
@@ -198,6 +201,7 @@ def _bone_entry(
             {"into_label": label(piece.into_index), **_rounded(asdict(piece))}
             for piece in finding.small_pieces
         ],
+        **({} if tree is None else {TREE_KEY: tree_entry(tree)}),
     }
 
 

@@ -198,7 +198,7 @@ def test_a_hole_in_the_contact_is_closed_and_reported_as_less_support() -> None:
 
 
 def test_the_interface_follows_contact_not_the_middle_between_interiors() -> None:
-    """Boundary at 15..39 leaves a long way to grow; the middle of it is 27, contact is at 12..14."""
+    """Boundary at 15..39 leaves a long way to grow; its middle is 27, contact is at 12..14."""
     bone = np.ones((12, 12, 60), bool)
     contact, boundary = np.zeros(bone.shape), np.zeros(bone.shape)
     contact[:, :, 12:15] = 1.0

@@ -84,3 +84,12 @@ def test_every_voxel_of_the_bone_has_a_region_and_no_other(seed: int, spacing_mm
     regions = basins(evidence, rng.normal(200.0, 100.0, bone.shape), CONFIG)
 
     assert np.array_equal(regions > 0, bone)
+
+
+def test_the_border_runs_through_the_middle_of_a_band_of_sure_contact() -> None:
+    """Contact at 12..21 of 0..39: 5 voxels of it on either side of the border, and it is flat."""
+    regions = basins(seen(sheet((24, 24, 40), 12, 22)), None, CONFIG)
+
+    left = (regions == regions[0, 0, 0]).sum(axis=2)
+    assert set(np.unique(left).tolist()) <= {16, 17, 18}
+    assert len(np.unique(left)) == 1
