@@ -12,7 +12,7 @@ from FractureSegmentationLib.anatomy.catalogue import Bone
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.instances.result import Interface, PointKji
 from FractureSegmentationLib.pipeline.fragments import BoneFragments
-from FractureSegmentationLib.types import Box, FloatArray, PointLps
+from FractureSegmentationLib.types import Box, FloatArray, MaskArray, PointLps
 from FractureSegmentationLib.volume import FragmentMap
 
 
@@ -118,30 +118,63 @@ def describe_bone(result: BoneFragments) -> BoneFinding:
 
 
 def _describe(result: BoneFragments, index: int, box: Box) -> FragmentFinding:
-    geometry = result.crop.native
-    inside = np.argwhere(result.labels[box] == index) + np.array([s.start for s in box])
+    label = int(np.flatnonzero(result.index_of == index)[0])
+    interfaces = [one for one in result.recovery.interfaces if label in {one.a, one.b}]
+    return measured_fragment(
+        result.labels[box] == index,
+        box,
+        result.crop.native,
+        index=index,
+        confidence=_confidence(result, label, interfaces),
+        neighbours=tuple(
+            neighbour_of(one, int(other))
+            for one in interfaces
+            if (other := result.index_of[one.b if one.a == label else one.a])
+        ),
+    )
+
+
+def measured_fragment(
+    mask: MaskArray,
+    box: Box,
+    geometry: Geometry,
+    *,
+    index: int,
+    confidence: float,
+    neighbours: tuple[Neighbour, ...],
+) -> FragmentFinding:
+    """Measure a fragment.
+
+    Args:
+        mask: (K, J, I) its voxels in the box.
+        box: where they lie on the grid.
+        geometry: the grid.
+        index: its number within the bone.
+        confidence: 0 to 1.
+        neighbours: what it touches.
+    """
+    inside = np.argwhere(mask) + np.array([s.start for s in box])
     k, j, i = (float(v) for v in inside.mean(axis=0))
     ends = [(float(s.start), float(s.stop - 1)) for s in box]
     corners = geometry.to_lps(np.array(list(product(*ends))))
-    label = int(np.flatnonzero(result.index_of == index)[0])
-    interfaces = [one for one in result.recovery.interfaces if label in {one.a, one.b}]
     return FragmentFinding(
         index=index,
         volume_mm3=len(inside) * geometry.voxel_volume_mm3,
         centroid_lps_mm=_place(geometry, (k, j, i)),
         box_lps_mm=(_point(corners.min(axis=0)), _point(corners.max(axis=0))),
-        confidence=_confidence(result, label, interfaces),
-        neighbours=tuple(
-            Neighbour(
-                index=int(other),
-                area_mm2=one.area_mm2,
-                contact_area_mm2=one.contact_area_mm2,
-                mean_contact=one.mean_contact,
-                confidence=one.probability,
-            )
-            for one in interfaces
-            if (other := result.index_of[one.b if one.a == label else one.a])
-        ),
+        confidence=confidence,
+        neighbours=neighbours,
+    )
+
+
+def neighbour_of(interface: Interface, index: int) -> Neighbour:
+    """What a fragment says of the one across an interface, whose number is `index`."""
+    return Neighbour(
+        index=index,
+        area_mm2=interface.area_mm2,
+        contact_area_mm2=interface.contact_area_mm2,
+        mean_contact=interface.mean_contact,
+        confidence=interface.probability,
     )
 
 

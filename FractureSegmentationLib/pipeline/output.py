@@ -182,15 +182,11 @@ def _bone_entry(
         "name": finding.bone.name,
         "finding": "one piece found" if count == 1 else f"{count} fragments found",
         "fragments": [
-            {
-                "label": label(fragment.index),
-                **_fragment_entry(fragment),
-                "surface_area_mm2": round(surfaces[label(fragment.index)].area_mm2, 1),
-                "neighbours": [
-                    {"label": label(one.index), **_rounded(asdict(one))}
-                    for one in fragment.neighbours
-                ],
-            }
+            fragment_entry(
+                fragment,
+                {one.index: label(one.index) for one in finding.fragments},
+                surfaces[label(fragment.index)].area_mm2,
+            )
             for fragment in finding.fragments
         ],
         "possible_unseparated_fractures": [
@@ -205,10 +201,26 @@ def _bone_entry(
     }
 
 
-def _fragment_entry(fragment: FragmentFinding) -> dict[str, Any]:
+def fragment_entry(
+    fragment: FragmentFinding, label_of: Mapping[int, int], surface_area_mm2: float
+) -> dict[str, Any]:
+    """What the report says of a fragment.
+
+    Args:
+        fragment: what was measured.
+        label_of: label by number of every fragment of the bone.
+        surface_area_mm2: of its surface.
+    """
     entry = asdict(fragment)
     del entry["neighbours"]
-    return _rounded(entry)
+    return {
+        "label": label_of[fragment.index],
+        **_rounded(entry),
+        "surface_area_mm2": round(surface_area_mm2, 1),
+        "neighbours": [
+            {"label": label_of[one.index], **_rounded(asdict(one))} for one in fragment.neighbours
+        ],
+    }
 
 
 def _rounded(entry: Mapping[str, Any]) -> dict[str, Any]:
