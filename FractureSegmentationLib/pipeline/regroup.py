@@ -124,7 +124,7 @@ def regroup_result(folder: Path, bones: tuple[Bone, ...], wish: Wish) -> tuple[R
     held = _Held.read(folder)
     wanted = bones or tuple(one.bone for one in held.trees.bones)
     fragments, trees = held.fragments, held.trees
-    regions = regions_on(trees, fragments.labels.geometry).voxels
+    regions = regions_on(trees.regions, fragments.labels.geometry).voxels
     done = []
     for bone in wanted:
         one = trees.of_bone(bone)

@@ -17,6 +17,7 @@ from FractureSegmentationLib.anatomy.catalogue import Bone, bone_named
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.instances.merge_tree import Merge, MergeTree
+from FractureSegmentationLib.io.grid import placed_on_grid
 from FractureSegmentationLib.io.image_file import read_image_file
 from FractureSegmentationLib.io.sitk import label_volume_from_sitk
 from FractureSegmentationLib.volume import LabelVolume
@@ -115,23 +116,22 @@ def cropped_regions(regions: LabelVolume) -> LabelVolume:
     return regions if box is None else regions.cropped(box)
 
 
-def regions_on(trees: MergeTrees, geometry: Geometry) -> LabelVolume:
-    """The regions on the whole grid of the CT that they were cropped from.
+def regions_on(regions: LabelVolume, geometry: Geometry) -> LabelVolume:
+    """Regions on the whole grid of the CT that they were cropped from.
+
+    Args:
+        regions: see `MergeTrees`.
+        geometry: the grid, its axes in any order.
 
     Raises:
         InputError: they do not lie on that grid.
     """
-    own = trees.regions.geometry
-    start = np.rint(geometry.to_index(own.to_lps(np.zeros((1, 3))))[0]).astype(int)
-    stop = start + own.shape
-    if (start < 0).any() or (stop > geometry.shape).any():
-        raise InputError("The regions of the result lie outside its CT.", _REMEDY)
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-    if not geometry.cropped((k, j, i)).is_close_to(own):
-        raise InputError("The regions of the result do not lie on the grid of its CT.", _REMEDY)
-    voxels = np.zeros(geometry.shape, np.uint16)
-    voxels[k, j, i] = trees.regions.voxels
-    return LabelVolume(voxels=voxels, geometry=geometry)
+    try:
+        return placed_on_grid(regions, geometry)
+    except InputError as error:
+        raise InputError(
+            "The regions of the result do not lie on the grid of its CT.", _REMEDY
+        ) from error
 
 
 def _tree_of(slug: str, entry: Mapping[str, Any]) -> BoneTree:
