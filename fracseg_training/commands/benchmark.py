@@ -113,6 +113,22 @@ def comminuted(
 
 
 @benchmark.command()
+@click.argument("maps", type=_PATIENT)
+@click.argument("model", type=_PATIENT)
+def calibration(maps: Path, model: Path) -> None:
+    """Whether the confidence of MODEL holds on MAPS, the maps/validate of its train-merging run."""
+    from fracseg_training.benchmarks.calibration import calibration_of, checked_fragments
+    from FractureSegmentationLib.networks.merging_file import load_judge
+    from FractureSegmentationLib.networks.model_spec import read_spec
+
+    checks = list(checked_fragments(maps, load_judge(model, read_spec(model))))
+    if not checks:
+        raise click.UsageError("MAPS holds no bone under both views, exact and flips.")
+    for line in calibration_of(checks).lines():
+        click.echo(line)
+
+
+@benchmark.command()
 @click.argument("label_map", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("names", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--count", default=40, show_default=True, type=click.IntRange(1), help="Bones.")
