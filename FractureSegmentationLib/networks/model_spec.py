@@ -89,7 +89,7 @@ class ModelSpec:
             raise ValueError(f"network must be one of {', '.join(_CONFIGS)}, got {self.network!r}")
         hashes = (self.sha256, self.onnx_sha256, self.merging_sha256)
         if not all(_SHA256.fullmatch(one) for one in hashes if one):
-            raise ValueError("the hashes of files must be 64 hexadecimal digits")
+            raise ValueError("sha256, onnx_sha256 and merging_sha256 are 64 hexadecimal digits")
         if unknown := set(self.bones) - {bone.slug for bone in BONES}:
             raise ValueError(f"unknown bones: {', '.join(sorted(unknown))}")
         if len(self.spacing_mm) != 3 or not all(0.0 < s < math.inf for s in self.spacing_mm):
