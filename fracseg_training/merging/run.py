@@ -82,6 +82,12 @@ def run_training(run: MergingRun, stream: TextIO) -> Iterator[str]:
     least_mm3 = RecoveryConfig().min_fragment_mm3
     held = graphs.get("validate", [])
     yield from _table("contact alone", held, ContactJudge(), least_mm3)
+    kinds = {graph.is_whole for graph in graphs["train"]}
+    if len(kinds) < 2:
+        raise InputError(
+            "Merging is learnt from broken bones and whole ones, and only one kind was drawn.",
+            "Ask for more with --bones.",
+        )
     model = train_merging(graphs["train"], spec.sha256, run.training)
     yield from _table("trained, on the bones it was trained on", graphs["train"], model, least_mm3)
     yield from _table("trained", held, model, least_mm3)
