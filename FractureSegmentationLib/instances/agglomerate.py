@@ -179,7 +179,7 @@ class Agglomeration:
     def tree(self, judge: Judge) -> MergeTree:
         """The tree, in which a bone that is judged whole is put together to one fragment."""
         whole = judge.whole(self.whole_features())
-        return MergeTree(count=self.count, merges=self.merges(whole))
+        return MergeTree(count=self.count, merges=self.merges(whole), level=judge.level)
 
 
 def contact_graph(

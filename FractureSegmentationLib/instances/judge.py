@@ -30,7 +30,13 @@ WHOLE_FEATURES: Final = (
 
 
 class Judge(ABC):
-    """Says how likely it is that regions belong together."""
+    """Says how likely it is that regions belong together.
+
+    Attributes:
+        level: regions that are one fragment with at least this probability are put together.
+    """
+
+    level: float
 
     @abstractmethod
     def same_fragment(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -52,6 +58,8 @@ class Judge(ABC):
 class ContactJudge(Judge):
     """The rule without training: two regions are apart as far as their border is contact."""
 
+    level = 0.5
+
     def same_fragment(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """1 minus the mean contact probability over the area."""
         contact = rows[:, EDGE_FEATURES.index("contact_mean")]
@@ -72,14 +80,18 @@ class MergeModel(Judge):
         edges: for contact areas.
         bones: for whole bones.
         network_sha256: of the weights whose maps they were trained on.
+        level: see `Judge`. Below a half: two halves of a fragment that stay apart are put together
+            by one click, but so are two fragments divided by one; a spurious one is one more thing
+            to look at.
 
     Raises:
-        ValueError: an ensemble looks at other features than these.
+        ValueError: an ensemble looks at other features than these, or the level is impossible.
     """
 
     edges: BoostedTrees
     bones: BoostedTrees
     network_sha256: str
+    level: float = 0.3
 
     def __post_init__(self) -> None:
         wanted = (len(EDGE_FEATURES), len(WHOLE_FEATURES))
@@ -88,6 +100,8 @@ class MergeModel(Judge):
                 f"trees of {wanted} features are needed, "
                 f"got {self.edges.columns} and {self.bones.columns}"
             )
+        if not 0.0 <= self.level <= 1.0:
+            raise ValueError(f"level must lie in [0, 1], got {self.level}")
 
     def same_fragment(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """See `Judge`."""

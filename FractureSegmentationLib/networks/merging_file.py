@@ -30,6 +30,7 @@ from FractureSegmentationLib.networks.model_spec import (
 )
 
 _NETWORK: Final = "network_sha256"
+_LEVEL: Final = "level"
 _EDGES, _BONES = "edges", "bones"
 
 
@@ -60,7 +61,12 @@ def load_judge(folder: Path, spec: ModelSpec) -> Judge:
 def merging_bytes(model: MergeModel) -> bytes:
     """The content of the file for a merging model."""
     digest = np.frombuffer(bytes.fromhex(model.network_sha256), np.uint8)
-    arrays = {**model.edges.to_arrays(_EDGES), **model.bones.to_arrays(_BONES), _NETWORK: digest}
+    arrays = {
+        **model.edges.to_arrays(_EDGES),
+        **model.bones.to_arrays(_BONES),
+        _NETWORK: digest,
+        _LEVEL: np.array([model.level], np.float64),
+    }
     content: bytes = save(arrays)
     return content
 
@@ -98,6 +104,7 @@ def _parsed(content: bytes, spec: ModelSpec) -> MergeModel:
             edges=BoostedTrees.from_arrays(arrays, _EDGES),
             bones=BoostedTrees.from_arrays(arrays, _BONES),
             network_sha256=arrays[_NETWORK].tobytes().hex(),
+            level=float(arrays[_LEVEL][0]),
         )
     except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
         raise DamagedWeightsError(
