@@ -8,7 +8,6 @@ clicked are left: always the two next that lack most contact between them, never
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,22 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.editing.fronts import LeadConfig, led_pieces
+from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.recover import oversegmented
+from FractureSegmentationLib.instances.pieces import label_unreached
 from FractureSegmentationLib.instances.regions import ContactArea, RegionGraph, contact_areas
+from FractureSegmentationLib.instances.seeds import hierarchical_seeds
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
 from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.geodesic import grow_geodesic
+
+_RECOVERY = RecoveryConfig()
 
 _TOLERANCE = 0.05
 """Cuts may lack this share of their area and still count as supported."""
 
 _CLEARLY_LESS = 0.7
 """Of two cuts without enough support, the better one lacks less than this share of the other."""
-
-_SMALL_MM3 = 3_000.0
-_LARGE_MM3 = 30_000.0
-_SUPPORT = (0.9, 0.35)
-"""Share of its contact area that must be contact for a small piece, and for a large one."""
 
 _Labels = npt.NDArray[np.uint32]
 
@@ -52,7 +51,10 @@ def sure_regions(mask: MaskArray, contact: FloatArray, spacing_mm: Spacing) -> _
     evidence = Evidence.of(
         np.zeros_like(contact), np.float32(1.0) - contact, contact, mask, spacing_mm
     )
-    return oversegmented(evidence)[0]
+    slowness = np.float32(1.0) + np.float32(_RECOVERY.contact_cost) * evidence.contact
+    seeds = hierarchical_seeds(evidence, _RECOVERY)
+    grown = grow_geodesic(seeds, mask, slowness, spacing_mm)
+    return label_unreached(grown, mask, spacing_mm)
 
 
 def joined_regions(
@@ -111,8 +113,9 @@ class CutSupport:
     Attributes:
         support: mean contact probability over their area.
         area_mm2: their area.
-        lacking_mm2: area of contact by which they fall short of what two pieces ask for: a share
-            of their interface, a larger one for small pieces. Negative where there is more.
+        lacking_mm2: area of contact by which they fall short of what recovery asks for: it keeps
+            two neighbours apart if a share of their interface is supported, a larger one for
+            small fragments. Negative where there is more.
     """
 
     support: float
@@ -139,7 +142,7 @@ class CutSupport:
 
     @property
     def is_enough(self) -> bool:
-        """Whether contact supports such cuts, or nearly so."""
+        """Whether recovery would keep such cuts, or nearly so."""
         return self.lacking_mm2 <= _TOLERANCE * self.area_mm2
 
     def is_better_than(self, other: CutSupport) -> bool:
@@ -156,10 +159,7 @@ class CutSupport:
 
 
 def _lacking(area: ContactArea, smaller_mm3: float) -> float:
-    largeness = math.log(smaller_mm3 / _SMALL_MM3) / math.log(_LARGE_MM3 / _SMALL_MM3)
-    small, large = _SUPPORT
-    required = small + min(max(largeness, 0.0), 1.0) * (large - small)
-    return (required - area.support) * area.area_mm2
+    return (_RECOVERY.required_support(smaller_mm3) - area.support) * area.area_mm2
 
 
 def _join(graph: RegionGraph, owner: Mapping[int, int]) -> dict[int, int]:

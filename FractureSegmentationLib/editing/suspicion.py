@@ -25,6 +25,8 @@ from FractureSegmentationLib.types import PointLps
 from FractureSegmentationLib.volume import Volume
 from FractureSegmentationLib.voxels.boxes import union_box
 
+_INTERFACE_REACH_MM = 1.5
+
 
 class Suspicion(Enum):
     """What may be wrong at a place."""
@@ -175,8 +177,10 @@ class _BoneCrop:
         return describe_interfaces(
             self.labels,
             self.contact,
+            self.contact,
             (self.labels > 0).astype(np.float32),
             self.geometry.spacing_mm,
+            _INTERFACE_REACH_MM,
         )
 
 

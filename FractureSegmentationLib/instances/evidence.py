@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.types import FloatArray, MaskArray, Spacing
+from FractureSegmentationLib.voxels.distance import distance_to_mm
+from FractureSegmentationLib.voxels.windows import window_minimum
 
 Probability = npt.NDArray[np.float32]
 _Number = TypeVar("_Number", bound=np.generic)
@@ -96,6 +99,30 @@ class Evidence:
         """Where contact is the likeliest class; ties go to contact, which only ever separates."""
         mask: MaskArray = self.likeliest == _CONTACT
         return mask
+
+    def weight(self, marrow_depth_mm: float, marrow_weight: float) -> Probability:
+        """(K, J, I) how much each voxel counts where it is judged whether two fragments part.
+
+        That is how surely it is bone; less in the marrow, further than `marrow_depth_mm` from the
+        bone's surface.
+        """
+        reach_mm = marrow_depth_mm + max(self.spacing_mm)
+        outside = np.pad(~self.bone, 1, constant_values=True)
+        depth_mm = distance_to_mm(outside, self.spacing_mm, reach_mm)[1:-1, 1:-1, 1:-1]
+        factor = np.where(depth_mm > marrow_depth_mm, np.float32(marrow_weight), np.float32(1.0))
+        return self.foreground * factor
+
+    def separation(self, deep_boundary_mm: float) -> Probability:
+        """(K, J, I) probability that two fragments meet here.
+
+        Boundary belongs to the outer shell; boundary with `deep_boundary_mm` of bone on all sides
+        is a crack whose contact was missed.
+        """
+        solid = self.bone & (self.foreground >= 0.5)
+        k, j, i = (math.ceil(deep_boundary_mm / s) for s in self.spacing_mm)
+        is_deep = window_minimum(np.pad(solid, 1), (k, j, i))[1:-1, 1:-1, 1:-1]
+        is_crack = is_deep & (self.boundary > self.contact)
+        return np.where(is_crack, self.boundary, self.contact)
 
 
 def _likeliest(

@@ -13,21 +13,23 @@ from FractureSegmentationLib.instances.agglomerate import (
     contact_graph,
 )
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.judge import ContactJudge, Judge
+from FractureSegmentationLib.instances.evidence import Evidence, Probability
+from FractureSegmentationLib.instances.judge import ContactJudge, Judge, MergeModel
 from FractureSegmentationLib.instances.merge_tree import MergeTree
+from FractureSegmentationLib.instances.merging import merged_regions
 from FractureSegmentationLib.instances.pieces import join_small_pieces, label_unreached
 from FractureSegmentationLib.instances.regions import describe_interfaces
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
-from FractureSegmentationLib.instances.seeds import paper_seeds
+from FractureSegmentationLib.instances.seeds import hierarchical_seeds, paper_seeds
 from FractureSegmentationLib.instances.watershed import basins
 from FractureSegmentationLib.types import FloatArray, HuArray, MaskArray, Spacing
 from FractureSegmentationLib.voxels.boxes import bounding_box
+from FractureSegmentationLib.voxels.geodesic import grow_geodesic
 from FractureSegmentationLib.voxels.nearest import grow_nearest
+from FractureSegmentationLib.voxels.windows import window_maximum
 
 _DEFAULT = RecoveryConfig()
-_EVEN = 0.5
 
 Regions = npt.NDArray[np.uint32]
 
@@ -88,9 +90,11 @@ def recover_fragments(  # noqa: PLR0913, PLR0917  three maps, and what they belo
     evidence = Evidence.of(boundary[box], interior[box], contact[box], bone[box], spacing_mm)
     if config.mode == "paper":
         recovery = _recover_paper(evidence, config)
-    else:
+    elif config.mode == "regions" or isinstance(context.judge, MergeModel):
         hu = None if context.hu is None else context.hu[box]
         recovery = _recover_regions(evidence, config, replace(context, hu=hu))
+    else:
+        recovery = _recover_hierarchical(evidence, config)
     labels[box], regions[box] = recovery.labels, recovery.regions
     moved = replace(recovery, labels=labels, regions=regions)
     return _moved(moved, tuple(b.start for b in box))
@@ -102,7 +106,29 @@ def _recover_paper(evidence: Evidence, config: RecoveryConfig) -> Recovery:
     if not regions.any():
         regions = evidence.bone.astype(np.uint32)
     regions = _compact(regions, evidence.voxels)
-    return _finished(evidence, regions, MergeTree(count=int(regions.max())), (), config)
+    tree = MergeTree(count=int(regions.max()))
+    return _finished(evidence, evidence.contact, evidence.foreground, (regions, tree, ()), config)
+
+
+def _recover_hierarchical(evidence: Evidence, config: RecoveryConfig) -> Recovery:
+    bone, spacing_mm = evidence.bone, evidence.spacing_mm
+    slowness = 1.0 + config.contact_cost * evidence.contact
+    grown = grow_geodesic(hierarchical_seeds(evidence, config), bone, slowness, spacing_mm)
+    regions = _compact(label_unreached(grown, bone, spacing_mm), evidence.voxels)
+    separation = _near_maximum(evidence, config)
+    weight = evidence.weight(config.marrow_depth_mm, config.marrow_weight)
+    merged, small, tree = merged_regions(evidence, separation, weight, regions, config)
+    complete, pieces = join_small_pieces(merged, spacing_mm, config.min_piece_mm3)
+    # A piece that joined another fragment is part of the region that stands for it.
+    regions = np.where(complete == merged, regions, complete)
+    return _finished(evidence, separation, weight, (regions, tree, small + pieces), config)
+
+
+def _near_maximum(evidence: Evidence, config: RecoveryConfig) -> Probability:
+    """Greatest separation probability within reach of each voxel, inside the bone."""
+    separation = evidence.separation(config.deep_boundary_mm)
+    k, j, i = (round(config.support_reach_mm / s) for s in evidence.spacing_mm)
+    return np.where(evidence.bone, window_maximum(separation, (k, j, i)), np.float32(0.0))
 
 
 def _recover_regions(evidence: Evidence, config: RecoveryConfig, context: BoneContext) -> Recovery:
@@ -111,7 +137,29 @@ def _recover_regions(evidence: Evidence, config: RecoveryConfig, context: BoneCo
     merging = agglomerated(graph, context.judge, config.min_fragment_mm3)
     tree = merging.tree(context.judge)
     small = _small_fragments(regions, merging, evidence.voxel_mm3)
-    return _finished(evidence, regions, tree, joined + small, config)
+    recovery = _finished(
+        evidence, evidence.contact, evidence.foreground, (regions, tree, joined + small), config
+    )
+    same = _join_probabilities(recovery)
+    return replace(
+        recovery,
+        is_judged=True,
+        interfaces=tuple(
+            replace(one, probability=1.0 - same.get((one.a, one.b), 0.0))
+            for one in recovery.interfaces
+        ),
+    )
+
+
+def _join_probabilities(recovery: Recovery) -> dict[tuple[int, int], float]:
+    """How likely every two fragments are one, by their labels, the smaller one first."""
+    groups, label_of = recovery.tree.groups(), recovery.label_of_region()
+    label = {int(groups[region]): int(label_of[region]) for region in range(1, groups.size)}
+    found = {}
+    for (a, b), chance in recovery.tree.join_probabilities().items():
+        first, second = sorted((label[a], label[b]))
+        found[first, second] = chance
+    return found
 
 
 def oversegmented(
@@ -160,29 +208,27 @@ def _small_fragments(
 
 def _finished(
     evidence: Evidence,
-    regions: Regions,
-    tree: MergeTree,
-    joined: tuple[JoinedPiece, ...],
+    separation: Probability,
+    weight: Probability,
+    found: tuple[Regions, MergeTree, tuple[JoinedPiece, ...]],
     config: RecoveryConfig,
 ) -> Recovery:
-    """Put regions together at the level of the tree, number by volume and describe."""
+    """Put regions together at the level of their tree, number by volume and describe."""
+    regions, tree, joined = found
     groups = tree.groups()
     labels, order = _by_volume(groups[regions].astype(np.uint32), evidence.voxels)
-    same = {
-        (int(order[a]), int(order[b])): chance
-        for (a, b), chance in tree.join_probabilities().items()
-    }
-    interfaces = describe_interfaces(
-        labels, evidence.contact, evidence.foreground, evidence.spacing_mm
-    )
     return Recovery(
         labels=labels,
         regions=regions.astype(np.uint16),
         tree=tree,
         joined=tuple(replace(piece, into=int(order[groups[piece.into]])) for piece in joined),
-        interfaces=tuple(
-            replace(one, probability=1.0 - same.get((one.a, one.b), same.get((one.b, one.a), 0.0)))
-            for one in interfaces
+        interfaces=describe_interfaces(
+            labels,
+            separation,
+            evidence.contact,
+            weight,
+            evidence.spacing_mm,
+            config.interface_reach_mm,
         ),
         unseparated=unseparated_fractures(
             labels, evidence.contact, evidence.spacing_mm, config.min_ridge_mm2

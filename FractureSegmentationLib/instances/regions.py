@@ -26,9 +26,6 @@ Pair = tuple[int, int]
 _CORNER_SHARE = 0.25
 """Area of an edge or corner contact, as a share of the smallest voxel face."""
 
-_CLOSE_MM = 1.5
-"""How far around an interface its mean contact is taken."""
-
 
 @dataclass(frozen=True, slots=True)
 class ContactArea:
@@ -160,22 +157,29 @@ class RegionGraph:
 
 
 def describe_interfaces(
-    labels: LabelArray, contact: FloatArray, weight: FloatArray, spacing_mm: Spacing
+    labels: LabelArray,
+    separation: FloatArray,
+    contact: FloatArray,
+    weight: FloatArray,
+    spacing_mm: Spacing,
+    reach_mm: float,
 ) -> tuple[Interface, ...]:
     """One entry per pair of touching fragments, in the order of their labels.
 
     Args:
         labels: (K, J, I) fragments 1..n of one bone, 0 outside.
+        separation: (K, J, I) separation probability close to each voxel.
         contact: (K, J, I) contact probability.
-        weight: (K, J, I) how much a voxel counts, 0 to 1: how surely it is bone.
+        weight: (K, J, I) how much a voxel counts, 0 to 1, see `Evidence.weight`.
         spacing_mm: voxel size along (k, j, i), in mm.
+        reach_mm: what counts as close to an interface.
     """
     if int(labels.max(initial=0)) < 2:
         return ()
-    areas = contact_areas(labels, contact, weight, spacing_mm)
+    areas = contact_areas(labels, separation, weight, spacing_mm)
     sizes_mm3 = np.bincount(labels[labels != 0]) * float(np.prod(spacing_mm))
     boxes = find_objects(labels)
-    margin = int(_CLOSE_MM / min(spacing_mm)) + 2
+    margin = int(reach_mm / min(spacing_mm)) + 2
     return tuple(
         Interface(
             a=a,
@@ -189,7 +193,7 @@ def describe_interfaces(
                 _meeting_box(labels, (a, b), (boxes[a - 1], boxes[b - 1]), margin),
                 contact,
                 spacing_mm,
-                _CLOSE_MM,
+                reach_mm,
             ),
             neck=area.neck(float(min(sizes_mm3[a], sizes_mm3[b]))),
         )

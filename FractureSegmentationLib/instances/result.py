@@ -40,7 +40,8 @@ class Interface:
         support: mean contact probability over the area.
         mean_contact: mean contact probability of the voxels close by, 0 to 1.
         neck: unsupported area divided by the smaller fragment's volume^(2/3).
-        probability: how likely these are two fragments and not one; 1 where it was not judged.
+        probability: how likely these are two fragments and not one, as a trained model judges it;
+            None where none did.
     """
 
     a: int
@@ -50,7 +51,7 @@ class Interface:
     support: float
     mean_contact: float
     neck: float
-    probability: float = 1.0
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class Recovery:
         joined: pieces that were too small and joined a fragment.
         interfaces: one entry per pair of touching fragments.
         unseparated: possible fractures along which nothing was separated.
+        is_judged: whether the tree holds probabilities that a trained model gave.
     """
 
     labels: npt.NDArray[np.uint16]
@@ -87,6 +89,7 @@ class Recovery:
     joined: tuple[JoinedPiece, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     unseparated: tuple[UnseparatedFracture, ...] = ()
+    is_judged: bool = False
 
     @property
     def count(self) -> int:

@@ -21,7 +21,7 @@ from FractureSegmentationLib.voxels.geodesic import grow_geodesic
 from FractureSegmentationLib.voxels.windows import another_label_near
 
 _FLOOR_SHARE = 0.2
-"""Contact below this share of `contact_level` is none at all."""
+"""Contact below this share of `seen_level` is none at all."""
 
 _LIKELY = 0.5
 _CONTACT_COST = 3.0
@@ -42,9 +42,9 @@ def landscape(
         plus the darkness of cracks, smoothed within the bone; 0 outside it.
     """
     bone, spacing_mm = evidence.bone, evidence.spacing_mm
-    floor = np.float32(max(_FLOOR_SHARE * config.contact_level, 1e-6))
+    floor = np.float32(max(_FLOOR_SHARE * config.seen_level, 1e-6))
     height = np.log((evidence.contact + floor) / (1.0 + floor - evidence.contact))
-    is_contact = bone & (evidence.contact >= config.contact_level)
+    is_contact = bone & (evidence.contact >= config.seen_level)
     height -= config.slope_per_mm * distance_to_mm(is_contact, spacing_mm, config.reach_mm)
     # In a band of sure contact the ground is flat; its middle is where the fracture runs.
     is_band = evidence.contact >= _LIKELY

@@ -15,6 +15,8 @@ from FractureSegmentationLib.pipeline.fragments import BoneFragments
 from FractureSegmentationLib.types import Box, FloatArray, MaskArray, PointLps
 from FractureSegmentationLib.volume import FragmentMap
 
+_LIKELY = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
@@ -25,7 +27,8 @@ class Neighbour:
         area_mm2: of the surface between the two.
         contact_area_mm2: the part of it where the network sees a fracture.
         mean_contact: mean contact probability within 1.5 mm of it.
-        confidence: how likely both are two fragments and not one, 0 to 1.
+        confidence: how likely both are two fragments and not one, 0 to 1; without a merging model
+            how well contact supports it.
     """
 
     index: int
@@ -44,8 +47,9 @@ class FragmentFinding:
         volume_mm3: its volume.
         centroid_lps_mm: its centre.
         box_lps_mm: lowest and highest corner of the box of its voxel centres, axes of the patient.
-        confidence: 0 to 1: how likely it is one fragment and no part of its neighbours; the least
-            sure of its interfaces, and of the merges that made it, decides.
+        confidence: 0 to 1: with a merging model, how likely it is one fragment and no part of its
+            neighbours; without, how well its fracture surfaces are supported by the network's map,
+            or of a fragment without any, how free of contact it is.
         neighbours: what it touches.
     """
 
@@ -174,19 +178,32 @@ def neighbour_of(interface: Interface, index: int) -> Neighbour:
         area_mm2=interface.area_mm2,
         contact_area_mm2=interface.contact_area_mm2,
         mean_contact=interface.mean_contact,
-        confidence=interface.probability,
+        confidence=confidence_of(interface),
     )
 
 
 def _confidence(result: BoneFragments, label: int, interfaces: list[Interface]) -> float:
-    """The least sure of what makes it this fragment: that it is apart, and that it is one."""
+    """How likely it is one fragment, where a model judged that; else how well contact supports it.
+
+    The least sure of what makes it this fragment decides: that it is apart, and that it is one.
+    """
     recovery = result.recovery
-    groups = recovery.tree.groups()
-    own = np.flatnonzero(recovery.label_of_region() == label)
-    inside = recovery.tree.weakest_inside()
-    one_piece = min((inside[int(groups[region])] for region in own), default=1.0)
-    apart = min((one.probability for one in interfaces), default=1.0)
-    return min(max(min(apart, one_piece), 0.0), 1.0)
+    if recovery.is_judged:
+        groups, inside = recovery.tree.groups(), recovery.tree.weakest_inside()
+        own = np.flatnonzero(recovery.label_of_region() == label)
+        one_piece = [inside[int(groups[region])] for region in own]
+        value = min([1.0, *one_piece, *(confidence_of(one) for one in interfaces)])
+    elif (area := sum(one.area_mm2 for one in interfaces)) > 0.0:
+        value = sum(one.support * one.area_mm2 for one in interfaces) / area
+    else:
+        contact = contact_of(result.fragment_map)[recovery.labels == label]
+        value = 1.0 - float((contact >= _LIKELY).mean()) if contact.size else 0.0
+    return min(max(float(value), 0.0), 1.0)
+
+
+def confidence_of(interface: Interface) -> float:
+    """How sure two fragments are two: as it was judged, or else how well contact supports it."""
+    return interface.support if interface.probability is None else interface.probability
 
 
 def contact_of(fragment_map: FragmentMap) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from FractureSegmentationLib.anatomy.catalogue import Bone
 from FractureSegmentationLib.anatomy.naming import Segment, fragment_segment
 from FractureSegmentationLib.anatomy.numbering import Numbering
 from FractureSegmentationLib.editing.edit import apply_edit, renumber_by_volume
-from FractureSegmentationLib.editing.evidence import contact_on
+from FractureSegmentationLib.editing.evidence import Probability, contact_on
 from FractureSegmentationLib.editing.fragments import Fragments, ReviewStatus
 from FractureSegmentationLib.editing.regroup import Grouping, regroup
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.instances.merge_tree import MergeTree
 from FractureSegmentationLib.instances.regions import describe_interfaces
+from FractureSegmentationLib.instances.result import Interface
 from FractureSegmentationLib.io.folder import (
     FRAGMENTS_NAME,
     REPORT_NAME,
@@ -31,6 +32,7 @@ from FractureSegmentationLib.io.sitk import volume_from_sitk, write_volume
 from FractureSegmentationLib.mesh import Surface, fragment_surfaces, write_meshes
 from FractureSegmentationLib.pipeline.findings import (
     FragmentFinding,
+    confidence_of,
     measured_fragment,
     neighbour_of,
 )
@@ -58,6 +60,8 @@ from FractureSegmentationLib.voxels.boxes import union_box
 SEGMENTS_NAME, PREVIEW_NAME, MESHES_NAME = "fragments.seg.nrrd", "preview.png", "meshes"
 _REWRITTEN = (FRAGMENTS_NAME, SEGMENTS_NAME, PREVIEW_NAME, REPORT_NAME, MESHES_NAME)
 _ALGORITHM = "FractureSegmentation"
+_REACH_MM = 1.5
+_LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,9 +244,12 @@ def _findings(
         if contact is None
         else np.where(own > 0, contact_on(contact, geometry), np.float32(0.0))
     )
-    interfaces = describe_interfaces(own, seen, (own > 0).astype(np.float32), geometry.spacing_mm)
+    interfaces = describe_interfaces(
+        own, seen, seen, (own > 0).astype(np.float32), geometry.spacing_mm, _REACH_MM
+    )
     sure = _Sureness.of(held.trees.of_bone(bone), own, regions[box], len(records))
-    interfaces = tuple(replace(one, probability=sure.apart(one.a, one.b)) for one in interfaces)
+    if sure.is_judged:
+        interfaces = tuple(replace(one, probability=sure.apart(one.a, one.b)) for one in interfaces)
     found = []
     for number, record in enumerate(records, start=1):
         touching = [one for one in interfaces if number in (one.a, one.b)]
@@ -255,7 +262,7 @@ def _findings(
                 index=record.index,
                 confidence=float(record.confidence or 0.0)
                 if is_as_it_was
-                else min([sure.one(number), *(one.probability for one in touching)]),
+                else sure.confidence(number, touching, seen[own == number]),
                 neighbours=tuple(
                     neighbour_of(one, records[(one.b if one.a == number else one.a) - 1].index)
                     for one in touching
@@ -272,13 +279,14 @@ class _Sureness:
     groups: Mapping[int, int]
     joins: Mapping[tuple[int, int], float]
     weakest: Mapping[int, float]
+    is_judged: bool
 
     @classmethod
     def of(
         cls, one: BoneTree | None, own: LabelArray, regions: LabelArray, count: int
     ) -> _Sureness:
         if one is None:
-            return cls(groups={}, joins={}, weakest={})
+            return cls(groups={}, joins={}, weakest={}, is_judged=False)
         groups = one.tree.groups()
         held: dict[int, int] = {}
         for number in range(1, count + 1):
@@ -290,6 +298,7 @@ class _Sureness:
             groups=held,
             joins=one.tree.join_probabilities(),
             weakest=one.tree.weakest_inside(),
+            is_judged=one.is_judged,
         )
 
     def apart(self, a: int, b: int) -> float:
@@ -297,9 +306,15 @@ class _Sureness:
         pair = sorted((self.groups.get(a, 0), self.groups.get(b, 0)))
         return 1.0 - self.joins.get((pair[0], pair[1]), 0.0)
 
-    def one(self, number: int) -> float:
-        """How likely a fragment is one."""
-        return self.weakest.get(self.groups.get(number, 0), 1.0)
+    def confidence(self, number: int, touching: Sequence[Interface], contact: Probability) -> float:
+        """How sure a fragment is, as for a result that was just made, see `FragmentFinding`."""
+        if self.is_judged:
+            one_piece = self.weakest.get(self.groups.get(number, 0), 1.0)
+            return min([one_piece, *(confidence_of(one) for one in touching)])
+        area_mm2 = sum(one.area_mm2 for one in touching)
+        if area_mm2 > 0.0:
+            return sum(one.support * one.area_mm2 for one in touching) / area_mm2
+        return 1.0 - float((contact >= _LIKELY).mean())
 
 
 def _segments(held: _Held, findings: Mapping[Bone, tuple[FragmentFinding, ...]]) -> list[Segment]:

@@ -167,7 +167,14 @@ class Assembly:
             return
         values = np.where(result.regions > 0, result.regions + np.uint16(offset), np.uint16(0))
         result.crop.paste(values, self._regions)
-        self._trees.append(BoneTree(bone=result.crop.bone, offset=offset, tree=tree))
+        self._trees.append(
+            BoneTree(
+                bone=result.crop.bone,
+                offset=offset,
+                tree=tree,
+                is_judged=result.recovery.is_judged,
+            )
+        )
 
     def _label_values(self, bone: Bone, count: int) -> npt.NDArray[np.uint16]:
         try:

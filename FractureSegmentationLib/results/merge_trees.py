@@ -37,11 +37,13 @@ class BoneTree:
         bone: whose.
         offset: region n of the tree has the value `offset + n` in the volume of regions.
         tree: which regions belong together.
+        is_judged: whether a trained model gave its probabilities; else they only tell the order.
     """
 
     bone: Bone
     offset: int
     tree: MergeTree
+    is_judged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,6 +69,7 @@ def tree_entry(one: BoneTree) -> dict[str, Any]:
         "offset": one.offset,
         "regions": one.tree.count,
         "level": one.tree.level,
+        "is_judged": one.is_judged,
         "merges": [[m.a, m.b, round(m.probability, _DIGITS)] for m in one.tree.merges],
     }
 
@@ -141,6 +144,7 @@ def _tree_of(slug: str, entry: Mapping[str, Any]) -> BoneTree:
     return BoneTree(
         bone=bone_named(slug),
         offset=offset,
+        is_judged=bool(entry["is_judged"]),
         tree=MergeTree(
             count=int(entry["regions"]),
             level=float(entry["level"]),

@@ -17,6 +17,7 @@ from FractureSegmentationLib.evaluation.matching import overlap_table
 from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.recover import BoneContext
+from FractureSegmentationLib.pipeline.findings import confidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -154,5 +155,5 @@ def _confidence(found: Recovery, label: int) -> float:
     groups, inside = found.tree.groups(), found.tree.weakest_inside()
     own = np.flatnonzero(found.label_of_region() == label)
     one_piece = min(inside[int(groups[region])] for region in own)
-    apart = [one.probability for one in found.interfaces if label in (one.a, one.b)]
+    apart = [confidence_of(one) for one in found.interfaces if label in (one.a, one.b)]
     return float(min([one_piece, *apart]))

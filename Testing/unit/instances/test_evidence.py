@@ -33,6 +33,40 @@ def test_interior_is_where_it_is_likeliest_and_background_counts() -> None:
     assert actual.contact_class().ravel().tolist() == [False, True, False, False]
 
 
+def test_deep_boundary_separates_and_shell_does_not() -> None:
+    """A block of 15³ with a boundary plane through the middle: only its deep part is a crack."""
+    bone = np.ones((15, 15, 15), bool)
+    boundary = np.zeros(bone.shape, np.float32)
+    boundary[:, :, 7] = 0.9
+    boundary[:, :, 0] = 0.9
+    interior = 0.95 - boundary
+
+    actual = Evidence.of(boundary, interior, np.zeros(bone.shape), bone, MM)
+    separation = actual.separation(3.0)
+
+    assert separation[7, 7, 7] == pytest.approx(0.9)
+    assert separation[3, 7, 7] == pytest.approx(0.9)
+    assert separation[2, 7, 7] == 0.0
+    assert separation[7, 7, 0] == 0.0
+
+
+def test_marrow_has_less_to_say_than_bone_near_the_surface() -> None:
+    """A block of 15³ that is bone for 0.8: beyond 5 mm from its surface lies marrow.
+
+    The centre of a voxel lies 1 mm from the first centre outside for the outermost voxel.
+    """
+    bone = np.ones((15, 15, 15), bool)
+    interior = np.full(bone.shape, 0.8, np.float32)
+    nothing = np.zeros(bone.shape)
+
+    said = Evidence.of(nothing, interior, nothing, bone, MM).weight(5.0, 0.25)
+
+    assert said[7, 7, 0] == pytest.approx(0.8)
+    assert said[7, 7, 4] == pytest.approx(0.8)
+    assert said[7, 7, 5] == pytest.approx(0.2)
+    assert said[7, 7, 7] == pytest.approx(0.2)
+
+
 def test_grids_that_differ_and_masks_that_are_not_boolean_are_refused() -> None:
     one = np.zeros((2, 2, 2), np.float32)
     with pytest.raises(ValueError, match="boolean"):

@@ -76,7 +76,7 @@ def test_an_interface_has_areas_support_mean_contact_and_neck() -> None:
     contact[:5, :, 7:13] = 0.8
     ones = np.ones(labels.shape, np.float32)
 
-    (actual,) = describe_interfaces(labels, contact, ones, (1.0, 1.0, 1.0))
+    (actual,) = describe_interfaces(labels, contact, contact, ones, (1.0, 1.0, 1.0), 1.5)
 
     assert (actual.a, actual.b) == (1, 2)
     assert actual.area_mm2 == pytest.approx(100.0)
@@ -92,7 +92,7 @@ def test_only_the_voxels_of_the_two_fragments_enter_their_mean() -> None:
     contact = np.where(labels == 3, 0.9, 0.1).astype(np.float32)
     ones = np.ones(labels.shape, np.float32)
 
-    actual = describe_interfaces(labels, contact, ones, (1.0, 1.0, 1.0))
+    actual = describe_interfaces(labels, contact, contact, ones, (1.0, 1.0, 1.0), 1.5)
 
     assert [(i.a, i.b) for i in actual] == [(1, 2), (1, 3), (2, 3)]
     assert actual[0].mean_contact == pytest.approx(0.1)
@@ -102,4 +102,4 @@ def test_one_fragment_has_no_interface() -> None:
     labels = np.ones((3, 3, 3), np.uint16)
     ones = np.ones(labels.shape, np.float32)
 
-    assert describe_interfaces(labels, ones, ones, (1.0, 1.0, 1.0)) == ()
+    assert describe_interfaces(labels, ones, ones, ones, (1.0, 1.0, 1.0), 1.5) == ()
