@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from FractureSegmentationLib.errors import DamagedWeightsError
 from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
@@ -60,6 +58,8 @@ def load_judge(folder: Path, spec: ModelSpec) -> Judge:
 
 def merging_bytes(model: MergeModel) -> bytes:
     """The content of the file for a merging model."""
+    from safetensors.numpy import save  # Slicer does not bring it, and opening needs none of this
+
     digest = np.frombuffer(bytes.fromhex(model.network_sha256), np.uint8)
     arrays = {
         **model.edges.to_arrays(_EDGES),
@@ -98,6 +98,9 @@ def with_merging(source: Path, target: Path, content: bytes) -> ModelSpec:
 
 
 def _parsed(content: bytes, spec: ModelSpec) -> MergeModel:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
         arrays = load(content)
         return MergeModel(

@@ -149,7 +149,7 @@ def oracle_rows(data: Path) -> Iterator[OracleRow]:
             perfect = perfect_classes(bone)
             punched = with_holes(bone, perfect, np.random.default_rng(number))
             for has_holes, classes in ((False, perfect), (True, punched)):
-                for mode in ("regions", "paper"):
+                for mode in ("hierarchical", "paper"):
                     begin = time.process_time()
                     recovered = recover_classes(bone, classes, RecoveryConfig(mode=mode))
                     seconds = time.process_time() - begin
