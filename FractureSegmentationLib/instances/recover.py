@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.agglomerate import (
+from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.instances.evidence import Evidence, Probability
+from FractureSegmentationLib.instances.learned.agglomerate import (
     Agglomeration,
     agglomerated,
     contact_graph,
 )
-from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.evidence import Evidence, Probability
-from FractureSegmentationLib.instances.judge import ContactJudge, Judge, MergeModel
+from FractureSegmentationLib.instances.learned.judge import ContactJudge, Judge, MergeModel
+from FractureSegmentationLib.instances.learned.watershed import basins
 from FractureSegmentationLib.instances.merge_tree import MergeTree
 from FractureSegmentationLib.instances.merging import merged_regions
 from FractureSegmentationLib.instances.pieces import join_small_pieces, label_unreached
@@ -22,7 +23,6 @@ from FractureSegmentationLib.instances.regions import describe_interfaces
 from FractureSegmentationLib.instances.result import JoinedPiece, PointKji, Recovery
 from FractureSegmentationLib.instances.ridges import unseparated_fractures
 from FractureSegmentationLib.instances.seeds import hierarchical_seeds, paper_seeds
-from FractureSegmentationLib.instances.watershed import basins
 from FractureSegmentationLib.types import FloatArray, HuArray, MaskArray, Spacing
 from FractureSegmentationLib.voxels.boxes import bounding_box
 from FractureSegmentationLib.voxels.geodesic import grow_geodesic

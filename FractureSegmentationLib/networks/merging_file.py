@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from FractureSegmentationLib.errors import DamagedWeightsError
-from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
-from FractureSegmentationLib.instances.judge import ContactJudge, Judge, MergeModel
+from FractureSegmentationLib.instances.learned.boosted_trees import BoostedTrees
+from FractureSegmentationLib.instances.learned.judge import ContactJudge, Judge, MergeModel
 from FractureSegmentationLib.networks.model_folder import (
     REMEDY,
     read_graph,

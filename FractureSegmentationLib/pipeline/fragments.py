@@ -12,7 +12,7 @@ from FractureSegmentationLib.bones.extent import grow_bone, shrink_bone
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.judge import ContactJudge, Judge
+from FractureSegmentationLib.instances.learned.judge import ContactJudge, Judge
 from FractureSegmentationLib.instances.recover import BoneContext
 from FractureSegmentationLib.instances.result import Recovery
 from FractureSegmentationLib.methods.method import Method

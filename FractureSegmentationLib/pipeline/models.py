@@ -12,7 +12,7 @@ from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import DamagedWeightsError, InputError
 from FractureSegmentationLib.inference.engine import Engine, EngineName, Network, choose_engine
 from FractureSegmentationLib.inference.intensity import CtNormalisation
-from FractureSegmentationLib.instances.judge import ContactJudge, Judge
+from FractureSegmentationLib.instances.learned.judge import ContactJudge, Judge
 from FractureSegmentationLib.methods.catalogue import method_named
 from FractureSegmentationLib.methods.method import Method
 from FractureSegmentationLib.networks.merging_file import load_judge

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fracseg_training.merging.maps import BoneMap
-    from FractureSegmentationLib.instances.judge import Judge
+    from FractureSegmentationLib.instances.learned.judge import Judge
     from FractureSegmentationLib.instances.result import Recovery
 
 _BINS = 10

@@ -15,7 +15,7 @@ from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances import bicm
-from FractureSegmentationLib.instances.judge import ContactJudge
+from FractureSegmentationLib.instances.learned.judge import ContactJudge
 from FractureSegmentationLib.instances.recover import BoneContext
 from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.volume import FragmentMap
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.evaluation.score import BoneScore
     from FractureSegmentationLib.inference.predictor import Predictor
     from FractureSegmentationLib.instances.config import RecoveryConfig
-    from FractureSegmentationLib.instances.judge import Judge
+    from FractureSegmentationLib.instances.learned.judge import Judge
     from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
 MaskChange = Literal["exact", "eroded", "dilated"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fracseg_training.merging.graphs import BoneGraph, GroupScore
-    from FractureSegmentationLib.instances.judge import Judge
+    from FractureSegmentationLib.instances.learned.judge import Judge
     from FractureSegmentationLib.instances.merge_tree import MergeTree
 
 _BINS = 10

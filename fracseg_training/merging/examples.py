@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.agglomerate import Agglomeration, agglomerated
-from FractureSegmentationLib.instances.features import EDGE_FEATURES
-from FractureSegmentationLib.instances.judge import WHOLE_FEATURES
+from FractureSegmentationLib.instances.learned.agglomerate import Agglomeration, agglomerated
+from FractureSegmentationLib.instances.learned.features import EDGE_FEATURES
+from FractureSegmentationLib.instances.learned.judge import WHOLE_FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fracseg_training.merging.graphs import BoneGraph
-    from FractureSegmentationLib.instances.faces import Pair
-    from FractureSegmentationLib.instances.judge import Judge
+    from FractureSegmentationLib.instances.learned.faces import Pair
+    from FractureSegmentationLib.instances.learned.judge import Judge
 
 
 _LEAST_WEIGHT = 0.02

@@ -11,7 +11,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
+from FractureSegmentationLib.instances.learned.boosted_trees import BoostedTrees
 
 if TYPE_CHECKING:
     from fracseg_training.merging.examples import Examples

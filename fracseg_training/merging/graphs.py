@@ -19,9 +19,9 @@ from FractureSegmentationLib.evaluation.matching import (
     match_table,
 )
 from FractureSegmentationLib.instances import bicm
-from FractureSegmentationLib.instances.agglomerate import ContactGraph, contact_graph
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
+from FractureSegmentationLib.instances.learned.agglomerate import ContactGraph, contact_graph
 from FractureSegmentationLib.instances.recover import oversegmented
 from FractureSegmentationLib.voxels.boxes import bounding_box
 

@@ -21,7 +21,7 @@ from fracseg_training.merging.train import MergeTrainConfig, train_merging
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.judge import ContactJudge
+from FractureSegmentationLib.instances.learned.judge import ContactJudge
 from FractureSegmentationLib.networks.merging_file import merging_bytes, with_merging
 from FractureSegmentationLib.networks.model_spec import read_spec
 from FractureSegmentationLib.networks.weights import load_model

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from fracseg_training.merging.examples import merged_by, together
 from fracseg_training.merging.fit import FitConfig, fitted_trees
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.features import EDGE_FEATURES
-from FractureSegmentationLib.instances.judge import (
+from FractureSegmentationLib.instances.learned.features import EDGE_FEATURES
+from FractureSegmentationLib.instances.learned.judge import (
     WHOLE_FEATURES,
     ContactJudge,
     Judge,

@@ -13,7 +13,7 @@ from fracseg_training.commands.train_merging import train_merging
 from fracseg_training.data.bodies import is_held_out, read_shapes
 from FractureSegmentationLib.errors import InputError
 from FractureSegmentationLib.geometry import Geometry
-from FractureSegmentationLib.instances.judge import MergeModel
+from FractureSegmentationLib.instances.learned.judge import MergeModel
 from FractureSegmentationLib.io.sitk import write_volume
 from FractureSegmentationLib.networks.merging_file import load_judge
 from FractureSegmentationLib.networks.model_spec import read_spec

@@ -14,7 +14,7 @@ from fracseg_training.merging.fit import FitConfig, fitted_trees
 from fracseg_training.merging.graphs import BoneGraph, best_groups, bone_graph, score_groups
 from fracseg_training.merging.maps import BoneMap, View
 from fracseg_training.merging.train import MergeTrainConfig, train_merging
-from FractureSegmentationLib.instances.judge import ContactJudge
+from FractureSegmentationLib.instances.learned.judge import ContactJudge
 from FractureSegmentationLib.instances.merge_tree import MergeTree
 
 QUICK = FitConfig(trees=20, depth=2, least_leaf=0.01, most_rows=2000, folds=2)

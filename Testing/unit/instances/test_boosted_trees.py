@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
+from FractureSegmentationLib.instances.learned.boosted_trees import BoostedTrees
 
 # One tree: x0 <= 1 gives +2; else x1 <= 0 gives -1, and what is more gives +1.
 STUMPS = BoostedTrees(

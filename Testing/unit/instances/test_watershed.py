@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.watershed import basins
+from FractureSegmentationLib.instances.learned.watershed import basins
 from FractureSegmentationLib.types import MaskArray, Spacing
 
 MM = (1.0, 1.0, 1.0)

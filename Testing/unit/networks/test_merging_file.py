@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from FractureSegmentationLib.errors import DamagedWeightsError, MissingWeightsError
-from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
-from FractureSegmentationLib.instances.features import EDGE_FEATURES
-from FractureSegmentationLib.instances.judge import WHOLE_FEATURES, ContactJudge, MergeModel
+from FractureSegmentationLib.instances.learned.boosted_trees import BoostedTrees
+from FractureSegmentationLib.instances.learned.features import EDGE_FEATURES
+from FractureSegmentationLib.instances.learned.judge import WHOLE_FEATURES, ContactJudge, MergeModel
 from FractureSegmentationLib.networks.merging_file import load_judge, merging_bytes, with_merging
 from FractureSegmentationLib.networks.model_folder import write_model_folder
 from FractureSegmentationLib.networks.model_spec import MERGING_FILE, WEIGHTS_FILE, read_spec

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.faces import Faces, Values
+from FractureSegmentationLib.instances.learned.faces import Faces, Values
 
 BONE_KINDS: Final = ("sacrum", "hip", "femur")
 _SHALLOW_MM = 2.5

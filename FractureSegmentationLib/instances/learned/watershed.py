@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.faces import crack_darkness, mean_within
+from FractureSegmentationLib.instances.learned.faces import crack_darkness, mean_within
 from FractureSegmentationLib.types import HuArray
 from FractureSegmentationLib.voxels.distance import distance_to_mm, label_depth_mm
 from FractureSegmentationLib.voxels.geodesic import grow_geodesic

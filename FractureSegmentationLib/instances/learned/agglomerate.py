@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.instances.evidence import Evidence
-from FractureSegmentationLib.instances.faces import FaceFields, Faces, Pair, faces_between
-from FractureSegmentationLib.instances.features import (
+from FractureSegmentationLib.instances.learned.faces import FaceFields, Faces, Pair, faces_between
+from FractureSegmentationLib.instances.learned.features import (
     EDGE_FEATURES,
     BoneFacts,
     RegionFacts,
     edge_features,
 )
-from FractureSegmentationLib.instances.judge import Judge
+from FractureSegmentationLib.instances.learned.judge import Judge
 from FractureSegmentationLib.instances.merge_tree import Merge, MergeTree
 from FractureSegmentationLib.types import HuArray, LabelArray
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from FractureSegmentationLib.instances.boosted_trees import BoostedTrees
-from FractureSegmentationLib.instances.features import BONE_KINDS, EDGE_FEATURES
+from FractureSegmentationLib.instances.learned.boosted_trees import BoostedTrees
+from FractureSegmentationLib.instances.learned.features import BONE_KINDS, EDGE_FEATURES
 
 WHOLE_FEATURES: Final = (
     "least_probability",
