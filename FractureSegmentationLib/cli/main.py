@@ -42,6 +42,9 @@ COMMANDS: dict[str, _Entry] = {
     "export": _Entry(
         f"{_LIBRARY}.export", "export", "Write the fragments in formats of other programs."
     ),
+    "regroup": _Entry(
+        f"{_LIBRARY}.regroup", "regroup", "Divide a result into more or fewer fragments."
+    ),
     "info": _Entry(f"{_LIBRARY}.info", "info", "Say what a CT holds and what is wrong with it."),
     "models": _Entry(f"{_LIBRARY}.models", "models", "Export trained models for ONNX Runtime."),
     "networks": _Entry(f"{_LIBRARY}.networks", "networks", "List the networks and their sizes."),
@@ -53,6 +56,7 @@ _TRAINING_SUMMARIES = {
     "prepare": "Turn cases into training data.",
     "simulate": "Fracture the bones of a CT.",
     "train": "Train a fragment network.",
+    "train-merging": "Train what judges which regions are one fragment.",
     "train-bones": "Train the networks that find the bones.",
 }
 

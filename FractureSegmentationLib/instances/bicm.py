@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from FractureSegmentationLib.instances.config import RecoveryConfig
-from FractureSegmentationLib.instances.recover import recover_fragments
+from FractureSegmentationLib.instances.recover import BoneContext, recover_fragments
 from FractureSegmentationLib.instances.result import Recovery
 from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 from FractureSegmentationLib.volume import FragmentMap
@@ -216,13 +216,19 @@ def _restore_lost_interiors(
         coded[box][centre] = INTERIOR
 
 
-def decode(fragment_map: FragmentMap, bone: MaskArray, config: RecoveryConfig) -> Recovery:
+def decode(
+    fragment_map: FragmentMap,
+    bone: MaskArray,
+    config: RecoveryConfig,
+    context: BoneContext | None = None,
+) -> Recovery:
     """Fragments of one bone from its predicted map.
 
     Args:
         fragment_map: probabilities of `CHANNELS` on the working grid.
         bone: (K, J, I) the voxels to label, on the same grid.
         config: recovery mode and thresholds.
+        context: what is known beside the map, on the same grid.
     """
     return recover_fragments(
         fragment_map.channel("boundary"),
@@ -231,4 +237,5 @@ def decode(fragment_map: FragmentMap, bone: MaskArray, config: RecoveryConfig) -
         bone,
         fragment_map.geometry.spacing_mm,
         config,
+        context or BoneContext(),
     )

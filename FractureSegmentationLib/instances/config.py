@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from FractureSegmentationLib.types import Spacing
 
-RecoveryMode = Literal["hierarchical", "paper"]
+RecoveryMode = Literal["hierarchical", "regions", "paper"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,9 @@ class RecoveryConfig:
 
     Attributes:
         mode: `paper` is the published recipe; `hierarchical` the default: seeds at several
-            distances from contact, then neighbours without contact between them are merged.
+            distances from contact, then neighbours without contact between them are merged;
+            `regions` what is done for a model that has a merging model: more regions than
+            fragments, put together as far as a model judges them one.
         paper_dilation_mm: `paper`: contact is grown by this before interiors are separated.
         min_diameter_mm: seeds of the first level with a shorter bounding-box diagonal are dropped.
         levels_mm: distances from contact at which seeds are looked for, falling. A component of
@@ -48,6 +50,16 @@ class RecoveryConfig:
         min_piece_mm3: a disconnected piece below this joins the nearest fragment. Specks of the
             masks of real bones measure up to 98 mm³, the smallest true fragment 168 mm³.
         min_ridge_mm2: contact of at least this area inside one fragment is reported.
+        seen_level: `regions`: probability from which distances from contact are taken; low, since
+            regions too many are put together again, and regions too few are not divided.
+        reach_mm: `regions`: distances from contact beyond this are alike: as wide a hole in it is
+            closed.
+        slope_per_mm: `regions`: how much the landscape falls with the distance from contact, in
+            log-odds.
+        crack_weight: `regions`: what a line counts for that is one standard deviation darker than
+            the bone.
+        smoothing_mm: `regions`: standard deviation of the Gaussian that smooths the landscape.
+        least_rise: `regions`: those between which the landscape rises by less are one.
     """
 
     mode: RecoveryMode = "hierarchical"
@@ -72,6 +84,12 @@ class RecoveryConfig:
     min_fragment_mm3: float = 150.0
     min_piece_mm3: float = 125.0
     min_ridge_mm2: float = 100.0
+    seen_level: float = 0.02
+    reach_mm: float = 8.0
+    slope_per_mm: float = 0.5
+    crack_weight: float = 1.0
+    smoothing_mm: float = 0.8
+    least_rise: float = 0.5
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(RecoveryMode):
@@ -79,7 +97,7 @@ class RecoveryConfig:
         levels = self.levels_mm
         if not levels or min(levels) < 0.0 or list(levels) != sorted(set(levels), reverse=True):
             raise ValueError(f"levels_mm must fall strictly and be >= 0, got {levels}")
-        for name in ("contact_level", "marrow_weight", "merge_support", "merge_support_small"):
+        for name in _SHARES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         for name in _NOT_NEGATIVE:
@@ -112,7 +130,19 @@ class RecoveryConfig:
         return max(1, math.ceil(volume_mm3 / math.prod(spacing_mm) - 1e-9))
 
 
+_SHARES = (
+    "contact_level",
+    "marrow_weight",
+    "merge_support",
+    "merge_support_small",
+    "seen_level",
+)
 _NOT_NEGATIVE = (
+    "reach_mm",
+    "slope_per_mm",
+    "crack_weight",
+    "smoothing_mm",
+    "least_rise",
     "paper_dilation_mm",
     "min_diameter_mm",
     "min_seed_mm3",

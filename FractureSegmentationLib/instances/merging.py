@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from FractureSegmentationLib.instances.config import RecoveryConfig
 from FractureSegmentationLib.instances.evidence import Evidence, Probability
+from FractureSegmentationLib.instances.merge_tree import Merge, MergeTree
 from FractureSegmentationLib.instances.regions import ContactArea, RegionGraph, contact_areas
 from FractureSegmentationLib.instances.result import JoinedPiece
 
 Regions = npt.NDArray[np.uint32]
+_EVEN = 0.5
 
 
 def merged_regions(
@@ -19,7 +23,7 @@ def merged_regions(
     weight: Probability,
     regions: Regions,
     config: RecoveryConfig,
-) -> tuple[Regions, tuple[JoinedPiece, ...]]:
+) -> tuple[Regions, tuple[JoinedPiece, ...], MergeTree]:
     """Merge regions that no contact separates, then join small ones that touch others.
 
     Args:
@@ -30,8 +34,9 @@ def merged_regions(
         config: thresholds.
 
     Returns:
-        The regions that are left, and the small ones that were joined; `into` is a label of that
-        array.
+        The regions that are left; the small ones that were joined, `into` being a label of that
+        array; and the tree of all merges: those made first, from 1 to one half in their order, then
+        those that were not, by how little contact supports the border. These are no probabilities.
     """
     areas = contact_areas(regions, separation, weight, evidence.spacing_mm)
     sizes = np.bincount(regions.ravel())
@@ -39,7 +44,7 @@ def merged_regions(
         {label: float(sizes[label]) * evidence.voxel_mm3 for label in range(1, sizes.size)},
         areas,
     )
-    merge_unsupported(graph, config)
+    done = list(merge_unsupported(graph, config))
     before = {label: graph.final_label(label) for label in range(1, sizes.size)}
     small = dict.fromkeys(join_small_fragments(graph, config))
     lookup = np.zeros(sizes.size, np.uint32)
@@ -55,16 +60,21 @@ def merged_regions(
                 into=graph.final_label(fragment),
             )
         )
-    return lookup[regions], tuple(joined)
+    done += [(keep, gone) for gone, keep in small]
+    return lookup[regions], tuple(joined), _tree(graph, done, sizes.size - 1)
 
 
-def merge_unsupported(graph: RegionGraph, config: RecoveryConfig) -> None:
+def merge_unsupported(graph: RegionGraph, config: RecoveryConfig) -> tuple[tuple[int, int], ...]:
     """Merge neighbours whose interface contact does not support, the clearest case first, in place.
 
     Clear is a wide interface with much less contact than it needs. The order matters: parts of one
     fragment are put together before the interface that each shares with the fragment across the
     fracture is judged, so that it is judged as one, and as that of a large fragment.
+
+    Returns:
+        (region that stays, region that it absorbs) per merge, in their order.
     """
+    done: list[tuple[int, int]] = []
     while True:
         best: tuple[float, int, int] | None = None
         for a in graph.labels:
@@ -73,8 +83,10 @@ def merge_unsupported(graph: RegionGraph, config: RecoveryConfig) -> None:
                     candidate = (lacking, -a, -b)
                     best = candidate if best is None else max(best, candidate)
         if best is None:
-            return
-        graph.merge(-best[1], -best[2])
+            return tuple(done)
+        a, b = -best[1], -best[2]
+        keep = graph.merge(a, b)
+        done.append((keep, b if keep == a else a))
 
 
 def join_small_fragments(graph: RegionGraph, config: RecoveryConfig) -> tuple[tuple[int, int], ...]:
@@ -97,6 +109,28 @@ def join_small_fragments(graph: RegionGraph, config: RecoveryConfig) -> tuple[tu
         target = max(areas, key=lambda other: (areas[other].unsupported_mm2, -other))
         keep = graph.merge(fragment, target)
         joins.append((fragment if keep == target else target, keep))
+
+
+def _tree(graph: RegionGraph, done: Sequence[tuple[int, int]], count: int) -> MergeTree:
+    """The merges that were made, and those that would come next; merges what is left in place."""
+    chances = np.linspace(1.0, _EVEN, len(done)) if done else np.zeros(0)
+    merges = [
+        Merge(a=keep, b=gone, probability=float(chance))
+        for (keep, gone), chance in zip(done, chances, strict=True)
+    ]
+    least = np.nextafter(_EVEN, 0.0)
+    while True:
+        left = [
+            (area.support, min(a, b), max(a, b))
+            for a in graph.labels
+            for b, area in graph.neighbours(a).items()
+        ]
+        if not left:
+            return MergeTree(count=count, merges=tuple(merges))
+        support, a, b = min(left)
+        least = min(least, _EVEN * max(0.0, 1.0 - support))
+        keep = graph.merge(a, b)
+        merges.append(Merge(a=keep, b=b if keep == a else a, probability=float(least)))
 
 
 def _lacking_mm2(

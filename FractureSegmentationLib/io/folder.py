@@ -34,7 +34,7 @@ FOREIGN_FILE = "it holds a file that FractureSegmentation did not write"
 """The usual reason not to replace a folder."""
 
 _OWN_FILES = re.compile(
-    r"(fragments\.nii\.gz|fragments\.seg\.nrrd|contact\.nrrd|bones\.nii\.gz|report\.json"
+    r"(fragments\.nii\.gz|fragments\.seg\.nrrd|contact\.nrrd|regions\.nrrd|bones\.nii\.gz|report\.json"
     r"|preview\.png|meshes/[a-z_]+_[0-9]+\.stl|maps/[a-z_]+\.nrrd)"
 )
 _OWN_FOLDERS = frozenset({"meshes", "maps"})

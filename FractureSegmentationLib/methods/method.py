@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from FractureSegmentationLib.inference.intensity import CtNormalisation
 from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.instances.recover import BoneContext
 from FractureSegmentationLib.instances.result import Recovery
 from FractureSegmentationLib.types import HuArray, LabelArray, MaskArray, Shape, Spacing
 from FractureSegmentationLib.volume import FragmentMap
@@ -23,7 +24,7 @@ InputKind = Literal["ct", "xray"]
 BuildNetwork: TypeAlias = Callable[[Mapping[str, Any]], "nn.Module"]
 MakeInput: TypeAlias = Callable[[HuArray, MaskArray, CtNormalisation], npt.NDArray[np.float32]]
 Encode: TypeAlias = Callable[[LabelArray, Spacing], npt.NDArray[np.uint8]]
-Decode: TypeAlias = Callable[[FragmentMap, MaskArray, RecoveryConfig], Recovery]
+Decode: TypeAlias = Callable[[FragmentMap, MaskArray, RecoveryConfig, BoneContext], Recovery]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

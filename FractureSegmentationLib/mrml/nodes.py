@@ -53,6 +53,7 @@ REVIEWED = "FracSeg.Reviewed"
 """Checksums of voxels that were accepted, and of those whose acceptance was taken back."""
 REPORT = "FracSeg.Report"
 CONTACT_ROLE = "FracSeg.ContactMap"
+REGIONS_ROLE = "FracSeg.Regions"
 
 
 def tag_of(segment: SlicerSegment, name: str) -> str:

@@ -1,7 +1,7 @@
 """Result folders into the scene: those of the child process, and any made on the command line.
 
 The scene keeps the fragments in the project's own numbering, part of the report, and the contact
-map as a hidden volume that the segmentation references.
+map and the regions as hidden volumes that the segmentation references.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from FractureSegmentationLib.mrml.nodes import (
     CONFIDENCE,
     CONTACT_ROLE,
     INDEX,
+    REGIONS_ROLE,
     REPORT,
     Scene,
     SegmentationNode,
@@ -38,6 +39,7 @@ from FractureSegmentationLib.mrml.plan_nodes import forget_other_fragments, tran
 from FractureSegmentationLib.mrml.segmentation import show_fragments
 from FractureSegmentationLib.mrml.state import state_of
 from FractureSegmentationLib.mrml.volume import fill_volume, refuse_nonlinear, volume_of
+from FractureSegmentationLib.results.merge_trees import read_merge_trees
 from FractureSegmentationLib.results.report import numbering_of_report, read_report
 from FractureSegmentationLib.results.source import Source, read_source
 from FractureSegmentationLib.volume import LabelVolume, Volume
@@ -45,6 +47,7 @@ from FractureSegmentationLib.voxels.orient import canonical_order
 
 NODE_NAME = "Bone fragments"
 CONTACT_NAME = "Contact probability"
+REGIONS_NAME = "Regions of the fragments"
 
 _KEPT = (
     "schema",
@@ -86,12 +89,14 @@ class ReadResult:
         fragments: in the project's own numbering.
         segments: name, colour and tags by label.
         contact: contact probability, if there is any.
+        regions: what the fragments were put together from, if the result kept it.
         report: with the labels of `fragments`.
     """
 
     fragments: Fragments
     segments: Mapping[int, Segment]
     contact: Volume | None
+    regions: Volume | None
     report: Mapping[str, Any]
 
 
@@ -130,6 +135,7 @@ def load_result(
         tie_to_ct(node, ct_node)
     show_fragments(node, result.fragments, segments=result.segments)
     put_contact(node, result.contact)
+    put_regions(node, result.regions)
     if transforms_of(node):
         forget_other_fragments(node, state_of(node))
     put_object(node, REPORT, kept_in_scene(result.report))
@@ -165,6 +171,7 @@ def read_result(folder: Path, grid: Geometry | None = None) -> ReadResult:
         fragments=fragments,
         segments=segments,
         contact=contact,
+        regions=_read_regions(folder, report),
         report=with_our_labels(report, numbering) if numbering else report,
     )
 
@@ -240,25 +247,54 @@ def put_contact(segmentation_node: SegmentationNode, contact: Volume | None) -> 
     Raises:
         ValueError: the map holds other numbers.
     """
+    if contact is not None and not np.issubdtype(contact.voxels.dtype, np.integer):
+        raise ValueError(f"a contact map holds integers, got {contact.voxels.dtype}")
+    held = None if contact is None else contact.with_voxels(contact.voxels.astype(np.uint8))
+    _put_hidden(segmentation_node, CONTACT_ROLE, CONTACT_NAME, held)
+
+
+def regions_of(segmentation_node: SegmentationNode) -> LabelVolume | None:
+    """The regions of a segmentation, in the coordinates of the CT; None where there are none."""
+    node = segmentation_node.GetNodeReference(REGIONS_ROLE)
+    if node is None or node.GetImageData() is None:
+        return None
+    volume = volume_of(node)
+    return LabelVolume(voxels=volume.voxels.astype(np.uint16), geometry=volume.geometry)
+
+
+def put_regions(segmentation_node: SegmentationNode, regions: Volume | None) -> None:
+    """Keep the regions of a segmentation; None takes away those there are."""
+    _put_hidden(segmentation_node, REGIONS_ROLE, REGIONS_NAME, regions)
+
+
+def _put_hidden(
+    segmentation_node: SegmentationNode, role: str, name: str, volume: Volume | None
+) -> None:
+    """Keep a volume with a segmentation, where nobody sees it; None takes away the one there is."""
     scene = segmentation_node.GetScene()
-    node = segmentation_node.GetNodeReference(CONTACT_ROLE)
-    if contact is None:
+    node = segmentation_node.GetNodeReference(role)
+    if volume is None:
         if node is not None:
-            segmentation_node.SetNodeReferenceID(CONTACT_ROLE, None)
+            segmentation_node.SetNodeReferenceID(role, None)
             scene.RemoveNode(node)
         return
-    if not np.issubdtype(contact.voxels.dtype, np.integer):
-        raise ValueError(f"a contact map holds integers, got {contact.voxels.dtype}")
     if node is None:
         node = scene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
         node.UnRegister(None)
-        node.SetName(CONTACT_NAME)
+        node.SetName(name)
         # Before it is added: nothing may offer it to the user even for a moment.
         node.SetHideFromEditors(True)
         scene.AddNode(node)
-        segmentation_node.SetNodeReferenceID(CONTACT_ROLE, node.GetID())
-    fill_volume(node, contact.with_voxels(contact.voxels.astype(np.uint8)))
+        segmentation_node.SetNodeReferenceID(role, node.GetID())
+    fill_volume(node, volume)
     put_beside(node, segmentation_node)
+
+
+def _read_regions(folder: Path, report: Mapping[str, Any]) -> Volume | None:
+    trees = read_merge_trees(folder, report)
+    if trees is None:
+        return None
+    return Volume(voxels=trees.regions.voxels, geometry=trees.regions.geometry)
 
 
 def _read_contact(path: Path) -> Volume:

@@ -1,7 +1,8 @@
 """The model folder: find it, check its files, write it; no network is built and no torch loaded.
 
 A model is a folder of `model.json`, `model.safetensors` and, for ONNX Runtime, `model.onnx`: the
-graph alone, whose weights are read from `model.safetensors`. Files are hashed before they are
+graph alone, whose weights are read from `model.safetensors`; `merging.safetensors` holds the trees
+that judge which regions of its maps are one fragment. Files are hashed before they are
 parsed and neither format can hold code, so a damaged or foreign file is refused before anything of
 it takes effect.
 """
@@ -26,6 +27,7 @@ from FractureSegmentationLib.errors import (
 )
 from FractureSegmentationLib.networks.model_spec import (
     GRAPH_FILE,
+    MERGING_FILE,
     SPEC_FILE,
     WEIGHTS_FILE,
     ModelSpec,
@@ -108,6 +110,25 @@ def read_graph(folder: Path, spec: ModelSpec) -> bytes:
     return content
 
 
+def read_merging(folder: Path, spec: ModelSpec) -> bytes | None:
+    """The content of the merging model, once its hash is known to be right; None without one.
+
+    Raises:
+        MissingWeightsError: the file is not there.
+        DamagedWeightsError: it is not the one that the description names.
+        EnvironmentProblemError: it cannot be read.
+    """
+    if not spec.merging_sha256:
+        return None
+    content = _content(folder, MERGING_FILE, spec)
+    if hashlib.sha256(content).hexdigest() != spec.merging_sha256:
+        raise DamagedWeightsError(
+            f"The {MERGING_FILE} of the model {spec.name} is not the one it was published with.",
+            REMEDY,
+        )
+    return content
+
+
 def graph_name(tensor: str) -> str:
     """The name in the graph of a tensor of the weights file, unlike any other text of the graph."""
     return f"<{tensor}>"
@@ -150,7 +171,7 @@ def _content(folder: Path, name: str, spec: ModelSpec) -> bytes:
 def _refuse_foreign(folder: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
-    own = {SPEC_FILE, WEIGHTS_FILE, GRAPH_FILE}
+    own = {SPEC_FILE, WEIGHTS_FILE, GRAPH_FILE, MERGING_FILE}
     if not folder.is_dir() or {entry.name for entry in folder.iterdir()} - own:
         raise OutputExistsError(
             "The model folder holds something else than a model.", "Choose another folder."

@@ -19,6 +19,7 @@ SCHEMA: Final = "fracseg-model/1"
 SPEC_FILE: Final = "model.json"
 WEIGHTS_FILE: Final = "model.safetensors"
 GRAPH_FILE: Final = "model.onnx"
+MERGING_FILE: Final = "merging.safetensors"
 
 NetworkKind = Literal["tpc_net", "unet3d"]
 Task = Literal["bones", "fragments"]
@@ -54,6 +55,8 @@ class ModelSpec:
         results: measured results, as JSON values.
         sha256: hash of the weights file; "" until the model is saved.
         onnx_sha256: hash of the graph for ONNX Runtime; "" where the model has none.
+        merging_sha256: hash of the merging model that was trained on the maps of these weights; ""
+            where there is none.
 
     Raises:
         ValueError: a value is impossible or two of them contradict each other.
@@ -74,6 +77,7 @@ class ModelSpec:
     results: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     onnx_sha256: str = ""
+    merging_sha256: str = ""
 
     def __post_init__(self) -> None:
         for label, value in (("name", self.name), ("method", self.method)):
@@ -83,8 +87,9 @@ class ModelSpec:
             raise ValueError(f"task must be bones or fragments, got {self.task!r}")
         if self.network not in _CONFIGS:
             raise ValueError(f"network must be one of {', '.join(_CONFIGS)}, got {self.network!r}")
-        if not all(_SHA256.fullmatch(one) for one in (self.sha256, self.onnx_sha256) if one):
-            raise ValueError("sha256 and onnx_sha256 must be 64 hexadecimal digits")
+        hashes = (self.sha256, self.onnx_sha256, self.merging_sha256)
+        if not all(_SHA256.fullmatch(one) for one in hashes if one):
+            raise ValueError("sha256, onnx_sha256 and merging_sha256 are 64 hexadecimal digits")
         if unknown := set(self.bones) - {bone.slug for bone in BONES}:
             raise ValueError(f"unknown bones: {', '.join(sorted(unknown))}")
         if len(self.spacing_mm) != 3 or not all(0.0 < s < math.inf for s in self.spacing_mm):

@@ -12,8 +12,10 @@ from FractureSegmentationLib.anatomy.catalogue import Bone
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.instances.result import Interface, PointKji
 from FractureSegmentationLib.pipeline.fragments import BoneFragments
-from FractureSegmentationLib.types import Box, FloatArray, PointLps
+from FractureSegmentationLib.types import Box, FloatArray, MaskArray, PointLps
 from FractureSegmentationLib.volume import FragmentMap
+
+_LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +27,15 @@ class Neighbour:
         area_mm2: of the surface between the two.
         contact_area_mm2: the part of it where the network sees a fracture.
         mean_contact: mean contact probability within 1.5 mm of it.
+        confidence: how likely both are two fragments and not one, 0 to 1; without a merging model
+            how well contact supports it.
     """
 
     index: int
     area_mm2: float
     contact_area_mm2: float
     mean_contact: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +47,9 @@ class FragmentFinding:
         volume_mm3: its volume.
         centroid_lps_mm: its centre.
         box_lps_mm: lowest and highest corner of the box of its voxel centres, axes of the patient.
-        confidence: 0 to 1: how well its fracture surfaces are supported by the network's map; of a
-            fragment without any, how free of contact it is.
+        confidence: 0 to 1: with a merging model, how likely it is one fragment and no part of its
+            neighbours; without, how well its fracture surfaces are supported by the network's map,
+            or of a fragment without any, how free of contact it is.
         neighbours: what it touches.
     """
 
@@ -116,40 +122,88 @@ def describe_bone(result: BoneFragments) -> BoneFinding:
 
 
 def _describe(result: BoneFragments, index: int, box: Box) -> FragmentFinding:
-    geometry = result.crop.native
-    inside = np.argwhere(result.labels[box] == index) + np.array([s.start for s in box])
-    k, j, i = (float(v) for v in inside.mean(axis=0))
-    ends = [(float(s.start), float(s.stop - 1)) for s in box]
-    corners = geometry.to_lps(np.array(list(product(*ends))))
     label = int(np.flatnonzero(result.index_of == index)[0])
     interfaces = [one for one in result.recovery.interfaces if label in {one.a, one.b}]
-    return FragmentFinding(
+    return measured_fragment(
+        result.labels[box] == index,
+        box,
+        result.crop.native,
         index=index,
-        volume_mm3=len(inside) * geometry.voxel_volume_mm3,
-        centroid_lps_mm=_place(geometry, (k, j, i)),
-        box_lps_mm=(_point(corners.min(axis=0)), _point(corners.max(axis=0))),
         confidence=_confidence(result, label, interfaces),
         neighbours=tuple(
-            Neighbour(
-                index=int(other),
-                area_mm2=one.area_mm2,
-                contact_area_mm2=one.contact_area_mm2,
-                mean_contact=one.mean_contact,
-            )
+            neighbour_of(one, int(other))
             for one in interfaces
             if (other := result.index_of[one.b if one.a == label else one.a])
         ),
     )
 
 
+def measured_fragment(
+    mask: MaskArray,
+    box: Box,
+    geometry: Geometry,
+    *,
+    index: int,
+    confidence: float,
+    neighbours: tuple[Neighbour, ...],
+) -> FragmentFinding:
+    """Measure a fragment.
+
+    Args:
+        mask: (K, J, I) its voxels in the box.
+        box: where they lie on the grid.
+        geometry: the grid.
+        index: its number within the bone.
+        confidence: 0 to 1.
+        neighbours: what it touches.
+    """
+    inside = np.argwhere(mask) + np.array([s.start for s in box])
+    k, j, i = (float(v) for v in inside.mean(axis=0))
+    ends = [(float(s.start), float(s.stop - 1)) for s in box]
+    corners = geometry.to_lps(np.array(list(product(*ends))))
+    return FragmentFinding(
+        index=index,
+        volume_mm3=len(inside) * geometry.voxel_volume_mm3,
+        centroid_lps_mm=_place(geometry, (k, j, i)),
+        box_lps_mm=(_point(corners.min(axis=0)), _point(corners.max(axis=0))),
+        confidence=confidence,
+        neighbours=neighbours,
+    )
+
+
+def neighbour_of(interface: Interface, index: int) -> Neighbour:
+    """What a fragment says of the one across an interface, whose number is `index`."""
+    return Neighbour(
+        index=index,
+        area_mm2=interface.area_mm2,
+        contact_area_mm2=interface.contact_area_mm2,
+        mean_contact=interface.mean_contact,
+        confidence=confidence_of(interface),
+    )
+
+
 def _confidence(result: BoneFragments, label: int, interfaces: list[Interface]) -> float:
-    area = sum(one.area_mm2 for one in interfaces)
-    if area > 0.0:
+    """How likely it is one fragment, where a model judged that; else how well contact supports it.
+
+    The least sure of what makes it this fragment decides: that it is apart, and that it is one.
+    """
+    recovery = result.recovery
+    if recovery.is_judged:
+        groups, inside = recovery.tree.groups(), recovery.tree.weakest_inside()
+        own = np.flatnonzero(recovery.label_of_region() == label)
+        one_piece = [inside[int(groups[region])] for region in own]
+        value = min([1.0, *one_piece, *(confidence_of(one) for one in interfaces)])
+    elif (area := sum(one.area_mm2 for one in interfaces)) > 0.0:
         value = sum(one.support * one.area_mm2 for one in interfaces) / area
     else:
-        contact = contact_of(result.fragment_map)[result.recovery.labels == label]
-        value = 1.0 - float((contact >= 0.5).mean()) if contact.size else 0.0
+        contact = contact_of(result.fragment_map)[recovery.labels == label]
+        value = 1.0 - float((contact >= _LIKELY).mean()) if contact.size else 0.0
     return min(max(float(value), 0.0), 1.0)
+
+
+def confidence_of(interface: Interface) -> float:
+    """How sure two fragments are two: as it was judged, or else how well contact supports it."""
+    return interface.support if interface.probability is None else interface.probability
 
 
 def contact_of(fragment_map: FragmentMap) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from FractureSegmentationLib.bones.extent import grow_bone, shrink_bone
 from FractureSegmentationLib.inference.predictor import Predictor
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.instances.learned.judge import ContactJudge, Judge
+from FractureSegmentationLib.instances.recover import BoneContext
 from FractureSegmentationLib.instances.result import Recovery
 from FractureSegmentationLib.methods.method import Method
 from FractureSegmentationLib.progress import Progress
@@ -39,6 +41,7 @@ class BoneFragments:
         fragment_map: what the network says, at the working spacing.
         recovery: fragments and their interfaces at the working spacing.
         labels: (K, J, I) uint16 on the crop's native grid: indices 1..n by volume there.
+        regions: (K, J, I) uint16 on that grid: the regions of `recovery` that they are made of.
         index_of: index on the native grid per label of `recovery`; 0 if none of it is left there.
     """
 
@@ -46,6 +49,7 @@ class BoneFragments:
     fragment_map: FragmentMap
     recovery: Recovery
     labels: npt.NDArray[np.uint16]
+    regions: npt.NDArray[np.uint16]
     index_of: npt.NDArray[np.uint16]
 
 
@@ -57,11 +61,13 @@ class FragmentRun:
         method: the method.
         predictor: its trained network.
         recovery: how a predicted map becomes fragments.
+        judge: says which regions of its maps are one fragment.
     """
 
     method: Method
     predictor: Predictor
     recovery: RecoveryConfig
+    judge: Judge = field(default_factory=ContactJudge)
 
 
 def window_plan(method: Method) -> WindowPlan:
@@ -104,17 +110,18 @@ def segment_bone(
         extent, native = mask, crop.native_mask
     else:
         extent, native = _extent(crop, mask, others, fragment_map)
-    recovery = _within_capacity(
-        method.decode(fragment_map, extent, run.recovery), extent, method.capacity, crop
-    )
+    context = BoneContext(hu=crop.ct.voxels, slug=crop.bone.slug, judge=run.judge)
+    recovery = method.decode(fragment_map, extent, run.recovery, context)
     progress.report(1.0)
-    labels = labels_to_grid(recovery.labels, crop.working, crop.native, native)
+    regions = labels_to_grid(recovery.regions, crop.working, crop.native, native)
+    labels = _within_capacity(recovery.label_of_region()[regions], method.capacity, crop)
     ranked, index_of = _ranked(labels, recovery.count)
     return BoneFragments(
         crop=crop,
         fragment_map=fragment_map,
         recovery=recovery,
         labels=ranked,
+        regions=regions,
         index_of=index_of,
     )
 
@@ -162,19 +169,13 @@ def _extent(
 
 
 def _within_capacity(
-    recovery: Recovery, extent: MaskArray, capacity: int, crop: BoneCrop
-) -> Recovery:
+    labels: npt.NDArray[np.uint16], capacity: int, crop: BoneCrop
+) -> npt.NDArray[np.uint16]:
     """No more fragments than can be numbered: the smallest join what is nearest to them."""
-    if recovery.count <= capacity:
-        return recovery
-    kept = np.where(recovery.labels <= capacity, recovery.labels, 0).astype(np.uint16)
-    return replace(
-        recovery,
-        labels=fill_from_nearest(kept, extent, crop.working.spacing_mm),
-        interfaces=tuple(i for i in recovery.interfaces if max(i.a, i.b) <= capacity),
-        unseparated=tuple(u for u in recovery.unseparated if u.label <= capacity),
-        joined=tuple(p for p in recovery.joined if p.into <= capacity),
-    )
+    if labels.max(initial=0) <= capacity:
+        return labels
+    kept = np.where(labels <= capacity, labels, 0).astype(np.uint16)
+    return fill_from_nearest(kept, labels > 0, crop.native.spacing_mm)
 
 
 def _ranked(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ from FractureSegmentationLib.config import SegmentSettings
 from FractureSegmentationLib.errors import DamagedWeightsError, InputError
 from FractureSegmentationLib.inference.engine import Engine, EngineName, Network, choose_engine
 from FractureSegmentationLib.inference.intensity import CtNormalisation
+from FractureSegmentationLib.instances.learned.judge import ContactJudge, Judge
 from FractureSegmentationLib.methods.catalogue import method_named
 from FractureSegmentationLib.methods.method import Method
+from FractureSegmentationLib.networks.merging_file import load_judge
 from FractureSegmentationLib.networks.model_folder import shipped_model
 from FractureSegmentationLib.networks.model_spec import ModelSpec, read_spec
 from FractureSegmentationLib.networks.patients import patients_of
@@ -52,11 +54,13 @@ class FragmentModel:
         method: the method, with the model's own spacing and normalisation.
         network: trained.
         weights: which they are.
+        judge: says which regions of its maps are one fragment.
     """
 
     method: Method
     network: Network | nn.Module
     weights: Weights
+    judge: Judge = field(default_factory=ContactJudge)
 
 
 class ModelCache:
@@ -143,7 +147,8 @@ def load_fragment_model(
         normalisation=_normalisation(spec),
         bones=tuple(spec.bones) or method.bones,
     )
-    return FragmentModel(method=fitted, network=network, weights=_weights(spec))
+    judge = load_judge(settings.model or shipped_model(method.model), spec)
+    return FragmentModel(method=fitted, network=network, weights=_weights(spec), judge=judge)
 
 
 def load_bone_stages(

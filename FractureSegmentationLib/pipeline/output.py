@@ -19,6 +19,7 @@ from FractureSegmentationLib.pipeline.findings import BoneFinding, FragmentFindi
 from FractureSegmentationLib.pipeline.result import SegmentResult
 from FractureSegmentationLib.preview.picture import write_preview
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.merge_trees import REGIONS_NAME, TREE_KEY, tree_entry
 from FractureSegmentationLib.results.report import geometry_entry, write_report
 from FractureSegmentationLib.results.seg_nrrd import write_seg_nrrd
 from FractureSegmentationLib.volume import Volume
@@ -73,6 +74,7 @@ def _write_label_files(result: SegmentResult, folder: Path, progress: Progress) 
     progress.report(0.3)
     write_volume(folder / "bones.nii.gz", result.bones)
     write_volume(folder / "contact.nrrd", result.contact)
+    write_volume(folder / REGIONS_NAME, result.trees.regions)
     _write_maps(result, folder)
 
 
@@ -174,20 +176,17 @@ def _bone_entry(
         return result.numbering.label_of(finding.bone, index)
 
     count = len(finding.fragments)
+    tree = result.trees.of_bone(finding.bone)
     return {
         "bone": finding.bone.slug,
         "name": finding.bone.name,
         "finding": "one piece found" if count == 1 else f"{count} fragments found",
         "fragments": [
-            {
-                "label": label(fragment.index),
-                **_fragment_entry(fragment),
-                "surface_area_mm2": round(surfaces[label(fragment.index)].area_mm2, 1),
-                "neighbours": [
-                    {"label": label(one.index), **_rounded(asdict(one))}
-                    for one in fragment.neighbours
-                ],
-            }
+            fragment_entry(
+                fragment,
+                {one.index: label(one.index) for one in finding.fragments},
+                surfaces[label(fragment.index)].area_mm2,
+            )
             for fragment in finding.fragments
         ],
         "possible_unseparated_fractures": [
@@ -198,13 +197,30 @@ def _bone_entry(
             {"into_label": label(piece.into_index), **_rounded(asdict(piece))}
             for piece in finding.small_pieces
         ],
+        **({} if tree is None else {TREE_KEY: tree_entry(tree)}),
     }
 
 
-def _fragment_entry(fragment: FragmentFinding) -> dict[str, Any]:
+def fragment_entry(
+    fragment: FragmentFinding, label_of: Mapping[int, int], surface_area_mm2: float
+) -> dict[str, Any]:
+    """What the report says of a fragment.
+
+    Args:
+        fragment: what was measured.
+        label_of: label by number of every fragment of the bone.
+        surface_area_mm2: of its surface.
+    """
     entry = asdict(fragment)
     del entry["neighbours"]
-    return _rounded(entry)
+    return {
+        "label": label_of[fragment.index],
+        **_rounded(entry),
+        "surface_area_mm2": round(surface_area_mm2, 1),
+        "neighbours": [
+            {"label": label_of[one.index], **_rounded(asdict(one))} for one in fragment.neighbours
+        ],
+    }
 
 
 def _rounded(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from FractureSegmentationLib.io.read import CtInput
 from FractureSegmentationLib.pipeline.findings import BoneFinding, contact_of, describe_bone
 from FractureSegmentationLib.pipeline.fragments import BoneFragments
 from FractureSegmentationLib.pipeline.models import Weights
+from FractureSegmentationLib.results.merge_trees import BoneTree, MergeTrees, cropped_regions
 from FractureSegmentationLib.types import Box
 from FractureSegmentationLib.volume import FragmentMap, LabelVolume, Volume
 from FractureSegmentationLib.voxels.boxes import box_within, union_box
@@ -58,6 +59,7 @@ class SegmentResult:
         bones: uint8 catalogue mask values of the same voxels.
         contact: uint8 contact probability, 255 = certain, on the box of the CT that holds the
             bones.
+        trees: the regions that the fragments were put together from, and the tree of every bone.
         numbering: what the labels mean.
         findings: the fragments, bone by bone.
         maps: the predicted maps by bone slug, if they were to be kept.
@@ -68,6 +70,7 @@ class SegmentResult:
     fragments: LabelVolume
     bones: LabelVolume
     contact: Volume
+    trees: MergeTrees
     numbering: Numbering
     findings: tuple[BoneFinding, ...]
     maps: dict[str, FragmentMap]
@@ -114,6 +117,8 @@ class Assembly:
         self._numbering = numbering
         self._fragments = np.zeros(geometry.shape, np.uint16)
         self._bones = np.zeros(geometry.shape, np.uint8)
+        self._regions = np.zeros(geometry.shape, np.uint16)
+        self._trees: list[BoneTree] = []
         self._contacts: list[tuple[Box, npt.NDArray[np.uint8]]] = []
         self._findings: list[BoneFinding] = []
         self._maps: dict[str, FragmentMap] = {}
@@ -128,6 +133,7 @@ class Assembly:
         values = self._label_values(crop.bone, int(result.labels.max()))
         crop.paste(values[result.labels], self._fragments)
         crop.paste(np.where(result.labels > 0, np.uint8(crop.bone.mask_value), 0), self._bones)
+        self._add_tree(result)
         contact = resample_probability(contact_of(result.fragment_map), crop.working, crop.native)
         contact *= np.float32(255.0) * (result.labels > 0)
         self._contacts.append((crop.box, crop.order.undo(np.rint(contact).astype(np.uint8))))
@@ -142,10 +148,32 @@ class Assembly:
             fragments=LabelVolume(voxels=self._fragments, geometry=self._geometry),
             bones=LabelVolume(voxels=self._bones, geometry=self._geometry),
             contact=self._contact(),
+            trees=MergeTrees(
+                regions=cropped_regions(LabelVolume(voxels=self._regions, geometry=self._geometry)),
+                bones=tuple(self._trees),
+            ),
             numbering=self._numbering,
             findings=tuple(self._findings),
             maps=self._maps,
             facts=facts,
+        )
+
+    def _add_tree(self, result: BoneFragments) -> None:
+        """Keep what the fragments of a bone were put together from, while values are left."""
+        last = self._trees[-1] if self._trees else None
+        offset = 0 if last is None else last.offset + last.tree.count
+        tree = result.recovery.tree
+        if offset + tree.count > np.iinfo(np.uint16).max:
+            return
+        values = np.where(result.regions > 0, result.regions + np.uint16(offset), np.uint16(0))
+        result.crop.paste(values, self._regions)
+        self._trees.append(
+            BoneTree(
+                bone=result.crop.bone,
+                offset=offset,
+                tree=tree,
+                is_judged=result.recovery.is_judged,
+            )
         )
 
     def _label_values(self, bone: Bone, count: int) -> npt.NDArray[np.uint16]:

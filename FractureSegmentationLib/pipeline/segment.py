@@ -199,6 +199,7 @@ def _fragment_run(model: FragmentModel, settings: SegmentSettings) -> FragmentRu
             precision=None if settings.precision == "auto" else settings.precision,
         ),
         recovery=settings.recovery or model.method.recovery,
+        judge=model.judge,
     )
 
 

@@ -103,12 +103,18 @@ def is_reviewed(labels: LayeredLabels) -> bool:
     3D Slicer's own status of a segment does not count: it stays when the segment is edited.
     """
     filled = labels.filled()
-    wanted = [one.segment.tags.get(ACCEPTED, "") for one in filled]
-    if not filled or not all(wanted):
-        return False
-    for one, accepted in zip(filled, wanted, strict=True):
+    return bool(filled) and len(accepted_segments(labels)) == len(filled)
+
+
+def accepted_segments(labels: LayeredLabels) -> tuple[LayeredSegment, ...]:
+    """The segments that were accepted with exactly the voxels that they have."""
+    accepted = []
+    for one in labels.filled():
+        wanted = one.segment.tags.get(ACCEPTED, "")
+        if not wanted:
+            continue
         mask = labels.mask(one)
         (box,) = find_objects(mask.view("uint8"))
-        if checksum(mask[box], box) != accepted:
-            return False
-    return True
+        if checksum(mask[box], box) == wanted:
+            accepted.append(one)
+    return tuple(accepted)

@@ -14,6 +14,7 @@ from FractureSegmentationLib.anatomy.catalogue import bone_named
 from FractureSegmentationLib.anatomy.numbering import FRACSEG
 from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.engine import EngineVersion
+from FractureSegmentationLib.instances.merge_tree import Merge, MergeTree
 from FractureSegmentationLib.io.read import CtInput
 from FractureSegmentationLib.pipeline.findings import (
     BoneFinding,
@@ -24,6 +25,7 @@ from FractureSegmentationLib.pipeline.findings import (
 from FractureSegmentationLib.pipeline.output import write_result
 from FractureSegmentationLib.pipeline.result import RunFacts, SegmentResult
 from FractureSegmentationLib.progress import Progress
+from FractureSegmentationLib.results.merge_trees import BoneTree, MergeTrees, cropped_regions
 from FractureSegmentationLib.volume import LabelVolume, Volume
 
 SHAPE = (44, 52, 72)
@@ -127,6 +129,7 @@ def _result(case: PanelCase) -> SegmentResult:
         fragments=case.labels,
         bones=LabelVolume(voxels=values.astype(np.uint8), geometry=case.labels.geometry),
         contact=case.contact,
+        trees=_trees(case),
         numbering=FRACSEG,
         findings=found,
         maps={},
@@ -136,6 +139,34 @@ def _result(case: PanelCase) -> SegmentResult:
             device="cpu",
             precision="fp32",
             weights=(),
+        ),
+    )
+
+
+def _trees(case: PanelCase) -> MergeTrees:
+    """Regions 1 and 2 are fragment 51, above and below the hidden sheet; 3 is 52, 4 is 53."""
+    k, j, _ = np.indices(SHAPE)
+    z = (k - SHAPE[0] / 2) * SPACING_MM[0]
+    y = (j - SHAPE[1] / 2) * SPACING_MM[1]
+    regions = np.select(
+        [case.labels.voxels == 51, case.labels.voxels == 52, case.labels.voxels == 53], [1, 3, 4]
+    )
+    regions[(regions == 1) & (z + 0.2 * y + 16 < 0)] = 2
+    regions[case.labels.voxels == 1] = 5
+    volume = LabelVolume(voxels=regions.astype(np.uint16), geometry=case.labels.geometry)
+    hip = MergeTree(
+        count=4,
+        merges=(
+            Merge(a=1, b=2, probability=0.6),
+            Merge(a=3, b=4, probability=0.4),
+            Merge(a=1, b=3, probability=0.1),
+        ),
+    )
+    return MergeTrees(
+        regions=cropped_regions(volume),
+        bones=(
+            BoneTree(bone=bone_named("left_hip"), offset=0, tree=hip),
+            BoneTree(bone=bone_named("sacrum"), offset=4, tree=MergeTree(count=1)),
         ),
     )
 
@@ -161,7 +192,11 @@ def _fragment(
 
 def _neighbour(index: int, area_mm2: float, contact_area_mm2: float) -> Neighbour:
     return Neighbour(
-        index=index, area_mm2=area_mm2, contact_area_mm2=contact_area_mm2, mean_contact=0.5
+        index=index,
+        area_mm2=area_mm2,
+        contact_area_mm2=contact_area_mm2,
+        mean_contact=0.5,
+        confidence=contact_area_mm2 / area_mm2,
     )
 
 

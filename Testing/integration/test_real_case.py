@@ -47,6 +47,7 @@ def test_result_folder_is_complete(result: tuple[Path, Path]) -> None:
         "fragments.nii.gz",
         "fragments.seg.nrrd",
         "contact.nrrd",
+        "regions.nrrd",
         "bones.nii.gz",
         "meshes",
         "report.json",

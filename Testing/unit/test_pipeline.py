@@ -373,6 +373,7 @@ def test_the_result_folder_holds_everything_that_is_promised(
         "meshes/left_hip_1.stl",
         "meshes/left_hip_2.stl",
         "preview.png",
+        "regions.nrrd",
         "report.json",
     ]
     labels = read_labels(out / "fragments.nii.gz")

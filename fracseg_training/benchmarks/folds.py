@@ -20,6 +20,7 @@ from fracseg_training.fragments.score import (
 )
 from FractureSegmentationLib.errors import MissingWeightsError
 from FractureSegmentationLib.inference.predictor import Predictor
+from FractureSegmentationLib.networks.merging_file import load_judge
 from FractureSegmentationLib.networks.model_spec import SPEC_FILE, read_spec
 from FractureSegmentationLib.networks.patients import has_seen
 from FractureSegmentationLib.networks.weights import load_model
@@ -121,11 +122,30 @@ def real_results(
     maps: Sequence[tuple[Case, FragmentMap]],
     change: MaskChange,
     recoveries: Mapping[str, RecoveryConfig],
+    folder: Path,
 ) -> dict[str, list[BoneResult]]:
-    """Score maps under every way of recovery; results per name of the recovery."""
+    """Score maps under every way of recovery; results per name of the recovery.
+
+    Args:
+        maps: see `real_maps`.
+        change: what was done to the masks.
+        recoveries: by name.
+        folder: the models, whose merging models are used, see `fold_model`.
+    """
+    merging = {
+        patient: load_judge(model, read_spec(model))
+        for patient in {case.info.patient for case, _ in maps}
+        for model in (fold_model(patient, folder),)
+    }
     return {
         name: [
-            judge(case, changed_mask(case.fragments > 0, change), predicted, recovery)
+            judge(
+                case,
+                changed_mask(case.fragments > 0, change),
+                predicted,
+                recovery,
+                merging[case.info.patient],
+            )
             for case, predicted in maps
         ]
         for name, recovery in recoveries.items()

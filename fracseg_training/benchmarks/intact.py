@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from fracseg_training.data.prepare import simulated_case
 from fracseg_training.data.sources import label_map_bones
-from fracseg_training.fragments.score import predicted_map, window_plan
+from fracseg_training.fragments.score import judge, predicted_map, window_plan
 from FractureSegmentationLib.inference.predictor import Predictor
-from FractureSegmentationLib.instances import bicm
 from FractureSegmentationLib.instances.config import RecoveryConfig
+from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
+from FractureSegmentationLib.networks.merging_file import load_judge
 from FractureSegmentationLib.networks.model_folder import shipped_model
 from FractureSegmentationLib.networks.weights import load_model
 
@@ -50,10 +51,12 @@ def intact_bones_kept(
     Yields:
         Number, bone and how many pieces came out.
     """
-    _, network = load_model(shipped_model("fracsegmentator-small"))
+    folder = shipped_model(FRACSEGMENTATOR.model)
+    spec, network = load_model(folder)
+    merging = load_judge(folder, spec)
     predictor = Predictor(network, window_plan(), device=device)
     for number, case in enumerate(islice(intact_cases(label_map, names, seed), count)):
         bone = case.fragments > 0
         predicted = predicted_map(case, bone, predictor)
-        pieces = int(bicm.decode(predicted, bone, RecoveryConfig()).labels.max())
-        yield number, case.info.bone, pieces
+        result = judge(case, bone, predicted, RecoveryConfig(), merging)
+        yield number, case.info.bone, result.predicted_fragments

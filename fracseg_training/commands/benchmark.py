@@ -64,7 +64,7 @@ def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str)
             click.echo(f"Warning: {warning}.", err=True)
     maps = list(real_maps(patients, model, change, device=device))
     recoveries = {"default": RecoveryConfig(), "paper": RecoveryConfig(mode="paper")}
-    for name, results in real_results(maps, change, recoveries).items():
+    for name, results in real_results(maps, change, recoveries, model).items():
         click.echo(f"{name} recovery, {mask} masks")
         for row in results:
             click.echo(
@@ -72,6 +72,60 @@ def real(patients: tuple[Path, ...], mask: str, model: Path | None, device: str)
                 f"IoU {row.score.headline.iou:.3f}  spurious {row.score.spurious}"
             )
         click.echo(f"  {summarise(results).line()}")
+
+
+@benchmark.command()
+@click.argument("shapes", type=_PATIENT)
+@click.option("--count", default=60, show_default=True, type=click.IntRange(1), help="Bones.")
+@click.option(
+    "--mask",
+    type=click.Choice(["exact", "eroded", "dilated"]),
+    default="exact",
+    show_default=True,
+    help="What is done to the true masks, by one voxel.",
+)
+@click.option("--flips", is_flag=True, help="Average the maps of four flips.")
+@click.option("--model", type=_PATIENT, help="Model folder; the shipped model unless given.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
+@click.option("--device", default="auto", show_default=True)
+def comminuted(
+    shapes: Path, count: int, mask: str, flips: bool, model: Path | None, seed: int, device: str
+) -> None:
+    """Simulated broken bones of the bodies in SHAPES that are held out of all training."""
+    from fracseg_training.benchmarks.comminuted import comminuted_results
+    from fracseg_training.fragments.score import MaskChange, summarise
+    from fracseg_training.merging.ground import Ground
+
+    changes: dict[str, MaskChange] = {name: name for name in get_args(MaskChange)}
+    ground = Ground(shapes=shapes, seed=seed, intact_share=0.0)
+    if not ground.bodies(held_out=True):
+        raise click.UsageError("No body of SHAPES is held out.")
+    done = []
+    for result in comminuted_results(
+        ground, count, model, changes[mask], averages_flips=flips, device=device
+    ):
+        done.append(result)
+        click.echo(
+            f"{len(done):3d} {result.case:44s} true {result.true_fragments:2d}  predicted "
+            f"{result.predicted_fragments:2d}  IoU {result.score.headline.iou:.3f}"
+        )
+    click.echo(summarise(done).line())
+
+
+@benchmark.command()
+@click.argument("maps", type=_PATIENT)
+@click.argument("model", type=_PATIENT)
+def calibration(maps: Path, model: Path) -> None:
+    """Whether the confidence of MODEL holds on MAPS, the maps/validate of its train-merging run."""
+    from fracseg_training.benchmarks.calibration import calibration_of, checked_fragments
+    from FractureSegmentationLib.networks.merging_file import load_judge
+    from FractureSegmentationLib.networks.model_spec import read_spec
+
+    checks = list(checked_fragments(maps, load_judge(model, read_spec(model))))
+    if not checks:
+        raise click.UsageError("MAPS holds no bone under both views, exact and flips.")
+    for line in calibration_of(checks).lines():
+        click.echo(line)
 
 
 @benchmark.command()

@@ -25,13 +25,25 @@ def is_done(out: Path, name: str, settings: Mapping[str, int | str]) -> bool:
         name: of the CT.
         settings: what its cases depend on.
     """
+    return done_cases(out, name, settings) is not None
+
+
+def done_cases(out: Path, name: str, settings: Mapping[str, int | str]) -> list[str] | None:
+    """The names of a CT's cases, if it `is_done`; else None.
+
+    Args:
+        out: folder of cases.
+        name: of the CT.
+        settings: what its cases depend on.
+    """
     try:
         stored = json.loads(_file(out, name).read_text(encoding="utf-8"))
-        return stored["settings"] == dict(settings) and all(
-            (out / f"{case}{SUFFIX}").is_file() for case in stored["cases"]
-        )
+        cases = [str(case) for case in stored["cases"]]
+        is_same = stored["settings"] == dict(settings)
     except (OSError, ValueError, TypeError, KeyError):
-        return False
+        return None
+    is_there = all((out / f"{case}{SUFFIX}").is_file() for case in cases)
+    return cases if is_same and is_there else None
 
 
 def mark_done(

@@ -150,8 +150,10 @@ def simulated_case(
     rng = np.random.default_rng([seed, zlib.crc32(bone.info.name.encode())])
     settings = config or SimulationConfig()
     is_intact = rng.random() < intact_share
-    simulate = simulate_intact if is_intact else simulate_fracture
-    result = simulate(bone.hu, bone.mask, bone.info.spacing_mm, rng, settings)
+    ground = (bone.hu, bone.mask, bone.info.spacing_mm, rng, settings)
+    result = (
+        simulate_intact(*ground) if is_intact else simulate_fracture(*ground, slug=bone.info.bone)
+    )
     name = _simulated_name(bone, _KINDS[is_intact], seed)
     info = replace(bone.info, name=name, is_simulated=True, seed=seed)
     return make_case(info, result.hu, result.fragments)

@@ -88,9 +88,16 @@ def label_map_bones(labels: Path, names: Path, number: int, seed: int) -> Iterat
     body = read_label_map(labels, names)
     around = box_around(body.bones() > 0, body.spacing_mm, _MARGIN_MM)
     body = deform_body(body.cropped(around), rng, DeformConfig(), WORKING_SPACING_MM)
-    bones = _smoothed(body.bones())
+    bones = smoothed(body.bones())
     ct = image_body(body, bones, rng, SynthesisConfig())
-    yield from _bones(ct.hu, bones, ct.spacing_mm, f"{anatomy}_{number}", anatomy, "label map")
+    yield from made_bones(
+        ct.hu,
+        bones,
+        ct.spacing_mm,
+        name=f"{anatomy}_{number}",
+        patient=anatomy,
+        source="label map",
+    )
 
 
 def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
@@ -108,7 +115,14 @@ def add_phantom(out: Path, number: int, per_bone: int, seed: int) -> int:
 
     def ground() -> Iterator[WholeBone]:
         phantom = pelvis_phantom(np.random.default_rng([seed, number]), (1.0, 1.0, 1.0))
-        yield from _bones(phantom.hu, phantom.bones, phantom.spacing_mm, name, name, "phantom")
+        yield from made_bones(
+            phantom.hu,
+            phantom.bones,
+            phantom.spacing_mm,
+            name=name,
+            patient=name,
+            source="phantom",
+        )
 
     return _complete(out, name, ground(), number, per_bone, seed)
 
@@ -118,9 +132,25 @@ def anatomy_of(labels: Path) -> str:
     return labels.name.split("_")[0]
 
 
-def _bones(
-    hu: HuArray, bones: LabelArray, spacing_mm: Spacing, name: str, patient: str, source: str
+def made_bones(
+    hu: HuArray,
+    bones: LabelArray,
+    spacing_mm: Spacing,
+    *,
+    name: str,
+    patient: str,
+    source: str,
 ) -> Iterator[WholeBone]:
+    """The bones of a CT that was made, see `bones_of`.
+
+    Args:
+        hu: (K, J, I) Hounsfield units, canonical axes.
+        bones: (K, J, I) the catalogue's mask values.
+        spacing_mm: voxel size along (k, j, i), in mm.
+        name: prefix of the cases made from them.
+        patient: whose anatomy it is.
+        source: where it comes from, see `CaseInfo`.
+    """
     k, j, i = hu.shape
     geometry = Geometry(shape=(k, j, i), spacing_mm=spacing_mm)
     ct = Volume(voxels=hu, geometry=geometry)
@@ -128,7 +158,7 @@ def _bones(
     return bones_of(ct, mask, name=name, patient=patient, source=source)
 
 
-def _smoothed(bones: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def smoothed(bones: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Bones without the steps that their coarse label map leaves on a finer grid."""
     smooth = np.zeros_like(bones)
     for value in np.unique(bones[bones > 0]):

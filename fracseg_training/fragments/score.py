@@ -15,6 +15,8 @@ from FractureSegmentationLib.geometry import Geometry
 from FractureSegmentationLib.inference.intensity import CtNormalisation, fragment_input
 from FractureSegmentationLib.inference.windows import WindowPlan
 from FractureSegmentationLib.instances import bicm
+from FractureSegmentationLib.instances.learned.judge import ContactJudge
+from FractureSegmentationLib.instances.recover import BoneContext
 from FractureSegmentationLib.methods.fracsegmentator import FRACSEGMENTATOR
 from FractureSegmentationLib.volume import FragmentMap
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from FractureSegmentationLib.evaluation.score import BoneScore
     from FractureSegmentationLib.inference.predictor import Predictor
     from FractureSegmentationLib.instances.config import RecoveryConfig
+    from FractureSegmentationLib.instances.learned.judge import Judge
     from FractureSegmentationLib.types import LabelArray, MaskArray, Spacing
 
 MaskChange = Literal["exact", "eroded", "dilated"]
@@ -60,6 +63,8 @@ class Summary:
         assd_mm: the same for the average symmetric surface distance.
         all_iou: mean over fractured bones of the mean IoU of all their fragments.
         f1: of fragments at IoU 0.5, pooled over the fractured bones.
+        precision: the same.
+        recall: the same.
         spurious_per_bone: predicted fragments >= 500 mm³ that match none, per bone, over all bones.
         merges: predicted fragments that cover two true ones, all bones.
         splits: true fragments covered by two predicted ones, all bones.
@@ -73,6 +78,8 @@ class Summary:
     assd_mm: float
     all_iou: float
     f1: float
+    precision: float
+    recall: float
     spurious_per_bone: float
     merges: int
     splits: int
@@ -84,6 +91,7 @@ class Summary:
         return (
             f"IoU {self.headline_iou:.3f} (all {self.all_iou:.3f})  Dice {self.headline_dice:.3f}  "
             f"HD95 {self.hd95_mm:.2f} mm  ASSD {self.assd_mm:.2f} mm  F1 {self.f1:.2f}  "
+            f"precision {self.precision:.2f}  recall {self.recall:.2f}  "
             f"spurious/bone {self.spurious_per_bone:.2f}  merges {self.merges}  "
             f"splits {self.splits}  whole kept {self.whole_kept}/{self.whole}"
         )
@@ -133,9 +141,26 @@ def predicted_map(case: Case, mask: MaskArray, predictor: Predictor) -> Fragment
     )
 
 
-def judge(case: Case, mask: MaskArray, found: FragmentMap, recovery: RecoveryConfig) -> BoneResult:
-    """Recover the fragments of a map and score them."""
-    labels = bicm.decode(found, mask, recovery).labels
+def judge(
+    case: Case,
+    mask: MaskArray,
+    found: FragmentMap,
+    recovery: RecoveryConfig,
+    merging: Judge | None = None,
+) -> BoneResult:
+    """Recover the fragments of a map and score them.
+
+    Args:
+        case: the bone with its truth.
+        mask: (K, J, I) what was given as the bone.
+        found: its map.
+        recovery: mode and thresholds.
+        merging: says which regions are one fragment; None goes by contact alone.
+    """
+    context = BoneContext(
+        hu=case.hu, slug=case.info.bone, judge=merging if merging is not None else ContactJudge()
+    )
+    labels = bicm.decode(found, mask, recovery, context).labels
     truth = truth_on_mask(case.fragments, mask, case.info.spacing_mm)
     score = score_bone(labels, truth, case.info.spacing_mm)
     return BoneResult(
@@ -159,6 +184,8 @@ def summarise(results: Sequence[BoneResult]) -> Summary:
         assd_mm=_mean(r.score.headline.assd_mm for r in fractured),
         all_iou=_mean(r.score.all_fragments.iou for r in fractured),
         f1=pooled.f1,
+        precision=pooled.precision,
+        recall=pooled.recall,
         spurious_per_bone=_mean(float(r.score.spurious) for r in results),
         merges=sum(r.score.counts.merges for r in results),
         splits=sum(r.score.counts.splits for r in results),

@@ -25,6 +25,7 @@ class PatternConfig:
         curvature_radius_mm: log-uniform range of the large-scale radius of a fracture surface.
         min_fragment_mm3: smallest fragment; smaller pieces join a neighbour.
         candidates: surfaces tried per cut, the one nearest to the share wanted is taken.
+        anatomical_share: how often a bone that is known breaks at its landmarks, see `sites`.
     """
 
     count_weights: tuple[float, ...] = (0.50, 0.25, 0.11, 0.06, 0.04, 0.02, 0.02)
@@ -36,6 +37,7 @@ class PatternConfig:
     curvature_radius_mm: Range = (40.0, 400.0)
     min_fragment_mm3: float = 30.0
     candidates: int = 8
+    anatomical_share: float = 0.7
 
     def __post_init__(self) -> None:
         if not _are_weights(self.count_weights) or len(self.count_weights) > 49:
@@ -44,6 +46,8 @@ class PatternConfig:
             raise ValueError(f"minor_share must lie in (0, 0.5], got {self.minor_share}")
         if self.min_fragment_mm3 <= 0.0 or self.candidates < 1:
             raise ValueError("min_fragment_mm3 and candidates must be positive")
+        if not 0.0 <= self.anatomical_share <= 1.0:
+            raise ValueError(f"anatomical_share must lie in [0, 1], got {self.anatomical_share}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

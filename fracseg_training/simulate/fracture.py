@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -40,6 +40,7 @@ class SimulatedBone:
             moved past the input's border.
         modes: the mode of each fracture between two fragments; empty for a whole bone.
         movements: what each fragment but the main one did, in the order they were placed.
+        pattern: name of the pattern at a landmark of the bone, "" where there was none.
     """
 
     hu: npt.NDArray[np.int16]
@@ -47,6 +48,7 @@ class SimulatedBone:
     offset_kji: tuple[int, int, int]
     modes: tuple[Mode, ...]
     movements: tuple[Movement, ...]
+    pattern: str = ""
 
     @property
     def fragment_count(self) -> int:
@@ -61,13 +63,15 @@ class SimulatedBone:
         return self.hu[k, j, i], self.fragments[k, j, i]
 
 
-def simulate_fracture(
+def simulate_fracture(  # noqa: PLR0913  what is broken, where, and how
     hu: HuArray,
     bone_mask: MaskArray,
     spacing_mm: Spacing,
     rng: np.random.Generator,
     config: SimulationConfig | None = None,
     blocked: MaskArray | None = None,
+    *,
+    slug: str = "",
 ) -> SimulatedBone:
     """Break one bone and image it.
 
@@ -79,6 +83,8 @@ def simulate_fracture(
         config: settings; the defaults resemble real pelvic fractures.
         blocked: (K, J, I) where no fragment should go, e.g. the other bones. Fragments are pushed
             out of it as far as their fracture allows, which is not always all the way.
+        slug: of the bone, e.g. "left_hip", which then breaks mostly at its landmarks; the axes are
+            k to Superior, j to Posterior, i to Left. "" for any other bone.
 
     Returns:
         The broken bone. A bone too small to break comes back whole, as one fragment.
@@ -90,7 +96,7 @@ def simulate_fracture(
     low, high = mask_box(hu, bone_mask, _MARGIN)
     ct = crop_padded(hu, low, high).astype(np.float32)
     bone = bone_points(crop_padded(bone_mask, low, high, fill=False), spacing_mm)
-    pattern = break_bone(bone, config.pattern, rng)
+    pattern = break_bone(bone, config.pattern, rng, slug)
     labels = np.zeros(ct.shape, np.int32)
     labels[tuple(bone.index.T)] = pattern.labels
     filling = draw_filling(config.appearance, rng)
@@ -113,7 +119,7 @@ def simulate_fracture(
         low=low,
         movements=tuple(movements),
     )
-    return _imaged(hu, crop, spacing_mm, config, rng)
+    return replace(_imaged(hu, crop, spacing_mm, config, rng), pattern=pattern.name)
 
 
 def simulate_intact(

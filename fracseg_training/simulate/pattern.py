@@ -18,14 +18,17 @@ from fracseg_training.simulate.bone_points import BonePoints
 from fracseg_training.simulate.config import PatternConfig
 from fracseg_training.simulate.contacts import Contact, find_contacts
 from fracseg_training.simulate.noise import NoiseField, fractal_noise
+from fracseg_training.simulate.sites import PlannedCut, draw_pattern
 from fracseg_training.simulate.surfaces import (
     CellSplit,
     Float32Array,
+    FractureSurface,
     Surface,
     draw_site,
     draw_surface,
     draw_wedge,
     true_distance,
+    turned,
 )
 
 IntArray = npt.NDArray[np.int32]
@@ -46,6 +49,7 @@ class FracturePattern:
         fracture: (N,) which fracture that is, from 0.
         sites_mm: one (3,) point per fracture.
         contacts: the faces between two pieces.
+        name: of the pattern that was drawn at a landmark; "" where there was none.
     """
 
     labels: IntArray
@@ -53,10 +57,11 @@ class FracturePattern:
     fracture: IntArray
     sites_mm: list[Float32Array] = field(default_factory=list)
     contacts: list[Contact] = field(default_factory=list)
+    name: str = ""
 
 
 def break_bone(
-    bone: BonePoints, config: PatternConfig, rng: np.random.Generator
+    bone: BonePoints, config: PatternConfig, rng: np.random.Generator, slug: str = ""
 ) -> FracturePattern:
     """Break one bone.
 
@@ -64,6 +69,7 @@ def break_bone(
         bone: the bone's points.
         config: pattern settings.
         rng: source of randomness.
+        slug: of the bone; patterns of a bone that is known lie mostly at its landmarks.
 
     Returns:
         The pattern; a bone that cannot be broken (too small) stays one piece.
@@ -77,12 +83,16 @@ def break_bone(
     noise = fractal_noise(rng, longest_mm=40.0, shortest_mm=2.5, hurst=float(rng.uniform(0.4, 0.9)))
     weights = np.asarray(config.count_weights)
     wanted = 2 + int(rng.choice(len(weights), p=weights / weights.sum()))
+    if slug and rng.random() < config.anatomical_share:
+        _break_at_landmarks(bone, pattern, slug, noise, config, rng)
+    made = int(pattern.labels.max())
     crowd = 0
     if wanted > 2 and rng.random() < config.comminution_probability:
         crowd = int(rng.integers(1, wanted - 1))
-    for _ in range(wanted - 1 - crowd):
+    for _ in range(wanted - made - crowd):
         _cut_once(bone, pattern, noise, config, rng)
-    if crowd and pattern.sites_mm:
+    crowd = min(crowd, wanted - int(pattern.labels.max()))
+    if crowd > 0 and pattern.sites_mm:
         _comminute(bone, pattern, crowd, noise, rng)
     grid = np.zeros(bone.shape, np.int32)
     grid[tuple(bone.index.T)] = pattern.labels
@@ -190,6 +200,57 @@ def _cut_once(
         _divide(bone, pattern, piece, cells, best[1], best[2])
 
 
+def _break_at_landmarks(
+    bone: BonePoints,
+    pattern: FracturePattern,
+    slug: str,
+    noise: NoiseField,
+    config: PatternConfig,
+    rng: np.random.Generator,
+) -> None:
+    """Break a bone in a named way; cuts that divide nothing are left out."""
+    drawn = draw_pattern(slug, bone, rng)
+    if drawn is None:
+        return
+    made = [_cut_at(bone, pattern, cut, noise, config, rng) for cut in drawn.cuts]
+    if not any(made):
+        return
+    pattern.name = drawn.name
+    if drawn.shatters_at_mm is not None:
+        pattern.sites_mm.append(drawn.shatters_at_mm.astype(np.float32))
+        _comminute(bone, pattern, int(rng.integers(1, 5)), noise, rng, at=-1)
+
+
+def _cut_at(
+    bone: BonePoints,
+    pattern: FracturePattern,
+    cut: PlannedCut,
+    noise: NoiseField,
+    config: PatternConfig,
+    rng: np.random.Generator,
+) -> bool:
+    """Divide the piece at a planned place; whether a surface was found that does."""
+    site = cut.site_mm.astype(np.float32)
+    nearest = int(((bone.points_mm - site) ** 2).sum(axis=1).argmin())
+    piece = int(pattern.labels[nearest])
+    cell_label = np.zeros(len(bone.cell_mm3), np.int32)
+    cell_label[bone.cell] = pattern.labels
+    cells = np.flatnonzero(cell_label == piece)
+    if not len(cells):
+        return False
+    for _ in range(config.candidates):
+        draw = draw_wedge if cut.is_wedge else draw_surface
+        surface = draw(bone, cells, site, noise, config, rng)
+        if cut.normal is not None and isinstance(surface, FractureSurface):
+            surface = turned(surface, cut.normal, cut.tilt_deg, rng)
+        groups = _plan(bone, cells, surface, float(rng.uniform(*cut.reach_mm)))
+        parts = np.sort(np.bincount(groups, bone.cell_mm3[cells]))[::-1]
+        if len(parts) > 1 and parts[1] >= _MIN_CUT_MM3:
+            _divide(bone, pattern, piece, cells, surface, groups)
+            return True
+    return False
+
+
 def _plan(
     bone: BonePoints, cells: npt.NDArray[np.intp], surface: Surface, radius_mm: float
 ) -> IntArray:
@@ -278,9 +339,10 @@ def _comminute(
     count: int,
     noise: NoiseField,
     rng: np.random.Generator,
+    at: int | None = None,
 ) -> None:
-    """Shatter the bone around a point of an earlier fracture into `count` small cells."""
-    site = pattern.sites_mm[int(rng.integers(len(pattern.sites_mm)))]
+    """Shatter the bone around the site of an earlier fracture into `count` small cells."""
+    site = pattern.sites_mm[int(rng.integers(len(pattern.sites_mm))) if at is None else at]
     radius = float(np.exp(rng.uniform(np.log(7.0), np.log(24.0))))
     near = ((bone.cell_points_mm - site) ** 2).sum(axis=1) < radius**2
     candidates = bone.cell_points_mm[near]

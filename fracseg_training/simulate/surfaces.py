@@ -7,7 +7,7 @@ directions follow the local shape: tube, plate or block.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -227,6 +227,22 @@ def draw_surface(
         twist_per_mm=twist,
         roughness=noise.moved(rng),
         roughness_mm=float(rng.uniform(*config.roughness_mm)),
+    )
+
+
+def turned(
+    surface: FractureSurface, normal: FloatArray, tilt_deg: float, rng: np.random.Generator
+) -> FractureSurface:
+    """The same surface about another normal, which is tilted by chance.
+
+    Args:
+        surface: what to turn; it runs straight then, without a spiral.
+        normal: (3,) of any length.
+        tilt_deg: standard deviation of the tilt.
+        rng: source of randomness.
+    """
+    return replace(
+        surface, frame=_frame(_tilted(np.asarray(normal), tilt_deg, rng)), twist_per_mm=0.0
     )
 
 

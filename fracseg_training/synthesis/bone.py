@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,12 @@ _SHAFT_PREFIXES = ("femur_", "humerus_")
 _JOINT_HU = 70.0
 _MARROW_HU = (-80.0, 60.0)
 _SHAFT_BELOW_TOP_MM = 90.0
+_SACRAL_CORTEX = 0.55
+"""Thickness of the cortex of the sacrum as a share of that of the hip bones."""
+_PATCHINESS = 0.55
+"""Standard deviation of the logarithm of the cortex's thickness within a bone."""
+_SUBCORTICAL, _SUBCORTICAL_MM = 0.6, 4.0
+"""Trabecular bone is so much denser below the cortex than in the depth, and so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +84,14 @@ def paint_bones(
     boxes = find_objects(labels)
     joints = _joints(labels) if look.joint_share > 0.0 else None
     shafts = set(body.values_of(*_SHAFT_PREFIXES))
+    sacra = set(body.values_of("sacrum"))
+    sacral = replace(look, cortex_mm=_SACRAL_CORTEX * look.cortex_mm)
     for value in np.unique(labels[labels > 0]):
         box = grown_box(boxes[int(value) - 1], 1, labels.shape)
         inside = labels[box] == value
         part = hu[box]
-        painted = _one_bone(inside, body.spacing_mm, rng, look, is_long=int(value) in shafts)
+        own = sacral if int(value) in sacra else look
+        painted = _one_bone(inside, body.spacing_mm, rng, own, is_long=int(value) in shafts)
         part[inside] = painted[inside]
         if joints is not None:
             worn = inside & joints[box] & (rng.random(inside.shape) < look.joint_share)
@@ -128,11 +137,12 @@ def _one_bone(
     shape = (k, j, i)
     depth = distance_transform_edt(inside, sampling=spacing_mm).astype(np.float32)
     depth -= 0.5 * min(spacing_mm)
-    thickness = look.cortex_mm * np.exp(0.35 * smooth_field(shape, spacing_mm, rng, 25.0))
+    thickness = look.cortex_mm * np.exp(_PATCHINESS * smooth_field(shape, spacing_mm, rng, 25.0))
     texture = smooth_field(shape, spacing_mm, rng, 18.0) + 0.7 * smooth_field(
         shape, spacing_mm, rng, 5.0
     )
-    core = np.float32(look.trabecular_hu) + look.trabecular_sd_hu * texture
+    denser = 1.0 + _SUBCORTICAL * np.exp(-depth / _SUBCORTICAL_MM)
+    core = np.float32(look.trabecular_hu) * denser + look.trabecular_sd_hu * texture
     if is_long:
         share = _shaft_share(shape, spacing_mm)
         thickness = thickness * (1.0 - share) + look.shaft_cortex_mm * share

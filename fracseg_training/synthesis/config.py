@@ -1,4 +1,8 @@
-"""How synthetic CTs vary. Physical units; every range is drawn from once per volume."""
+"""How synthetic CTs vary. Physical units; every range is drawn from once per volume.
+
+Density and thickness of bone are fitted to the profiles of real hip bones and sacra below their
+surface, see `Testing/training/synthesis/test_bone_profile.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ class SynthesisConfig:
 
     Attributes:
         cortex_hu: brightest cortical bone.
-        cortex_mm: thickness of the cortical shell of flat bones.
+        cortex_mm: thickness of the cortical shell of flat bones; that of the sacrum is thinner.
         shaft_cortex_mm: thickness of the cortex of long bones, away from their ends.
         trabecular_hu: mean of trabecular bone.
         trabecular_sd_hu: its variation within a bone.
@@ -33,11 +37,11 @@ class SynthesisConfig:
         streak_share: share of volumes whose noise is drawn out from side to side.
     """
 
-    cortex_hu: Range = (550.0, 1500.0)
-    cortex_mm: Range = (1.0, 2.8)
+    cortex_hu: Range = (750.0, 1500.0)
+    cortex_mm: Range = (0.55, 1.5)
     shaft_cortex_mm: Range = (3.0, 7.5)
-    trabecular_hu: Range = (30.0, 360.0)
-    trabecular_sd_hu: Range = (20.0, 90.0)
+    trabecular_hu: Range = (10.0, 200.0)
+    trabecular_sd_hu: Range = (20.0, 70.0)
     muscle_hu: Range = (35.0, 75.0)
     fat_hu: Range = (-120.0, -80.0)
     vessel_contrast_share: float = 0.45

@@ -145,7 +145,12 @@ class Truth:
         )
         mask = self.bones[box] == value
         simulated = simulate_fracture(
-            hu[box], mask, spacing_mm, rng, replace(config, appearance=_quiet(config.appearance))
+            hu[box],
+            mask,
+            spacing_mm,
+            rng,
+            replace(config, appearance=_quiet(config.appearance)),
+            slug=bone_of_mask_value(value).slug,
         )
         # Fragments may reach past the box; what lies there is left out.
         hu[box], fragments = simulated.on_input_grid(mask.shape)

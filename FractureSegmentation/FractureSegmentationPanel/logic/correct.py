@@ -17,6 +17,7 @@ from FractureSegmentationPanel.logic.parameters import PerNode
 
 if TYPE_CHECKING:
     from FractureSegmentationLib.editing.suspicion import SuspiciousPlace
+    from FractureSegmentationLib.mrml.granularity import Granularity
     from FractureSegmentationPanel.logic.fragments import FragmentRow
 
 PointRas = Sequence[float]
@@ -134,6 +135,54 @@ class CorrectLogic:
         from FractureSegmentationLib.mrml import correct
 
         correct.renumber(segmentation, self.historyOf(segmentation))
+
+    def granularity(
+        self, segmentation: Any, segmentIds: Sequence[str]
+    ) -> tuple[Granularity | None, str]:
+        """How finely the bone of some fragments can be divided, and a sentence about it.
+
+        Args:
+            segmentation: vtkMRMLSegmentationNode.
+            segmentIds: fragments of one bone; of none, the only bone there is.
+        """
+        from FractureSegmentationLib.mrml.granularity import bones_of, granularity_of, has_trees
+
+        every = bones_of(segmentation)
+        bones = bones_of(segmentation, segmentIds) if segmentIds else every
+        if not every:
+            return None, ""
+        if not has_trees(segmentation):
+            return None, _(
+                "The result was made by a version that kept no merge tree; split and merge instead."
+            )
+        if len(bones) != 1:
+            return None, _("Select a fragment of one bone to have fewer or more of it.")
+        (bone,) = bones
+        offered = granularity_of(segmentation, bone)
+        if offered is None:
+            return None, _("{bone}: there is no other way to divide it; split it instead.").format(
+                bone=bone.name
+            )
+        count = len(every[bone])
+        pieces = _("1 fragment") if count == 1 else _("{count} fragments").format(count=count)
+        return offered, f"{bone.name}: {pieces}"
+
+    def regroup(self, segmentation: Any, bone: str, level: float) -> bool:
+        """Divide a bone more or less finely, from what the run kept; reviewed fragments stay.
+
+        Args:
+            segmentation: vtkMRMLSegmentationNode.
+            bone: its slug, e.g. "left_hip".
+            level: regions that are one fragment with at least this probability are put together.
+
+        Returns:
+            Whether anything changed.
+        """
+        from FractureSegmentationLib.anatomy.catalogue import bone_named
+        from FractureSegmentationLib.mrml.granularity import regroup_bone
+
+        history = self.historyOf(segmentation)
+        return regroup_bone(segmentation, bone_named(bone), level, history) is not None
 
     def newSegments(self, segmentation: Any) -> tuple[str, ...]:
         """Ids of the segments that are no fragments, e.g. drawn in the Segment Editor."""

@@ -18,6 +18,7 @@ from FractureSegmentationPanel.sections.editor import (
     EditorHistory,
     EmbeddedEditor,
 )
+from FractureSegmentationPanel.sections.granularity import GranularitySlider
 from FractureSegmentationPanel.sections.messages import busy_cursor, failures_shown_in, show_message
 
 
@@ -36,6 +37,7 @@ class CorrectSection:
         self._drawing = Drawing(
             self.onDrawingChanged, self.onDrawingStopped, lambda: ui.samePieceCheckBox.checked
         )
+        self._granularity = GranularitySlider(panel, self._change)
         self._shortcuts = Shortcuts(
             {
                 "M": self.onMerge,
@@ -104,6 +106,7 @@ class CorrectSection:
         if self._drawing.kind is not None:
             self._draw_buttons[self._drawing.kind].enabled = True
         self.refreshUndo()
+        self._granularity.refresh()
         ui.adoptButton.visible = has_fragments and bool(self._logic.newSegments(segmentation))
 
     def refreshUndo(self) -> None:

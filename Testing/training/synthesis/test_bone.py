@@ -91,7 +91,7 @@ def test_a_joint_between_two_bones_is_dark_and_s1_is_no_joint(rng: np.random.Gen
     paint_bones(hu, body, rng, worn)
 
     assert np.all(hu[:, :, 7:9] == 70.0)
-    assert hu[6, 6, 15] == hu[6, 6, 16]
+    assert hu[6, 6, 15] == pytest.approx(hu[6, 6, 16], rel=0.05)  # a millimetre deeper
     assert hu[6, 6, 15] >= 300.0
 
 

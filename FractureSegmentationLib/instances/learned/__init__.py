@@ -1,0 +1,1 @@
+"""Recovery by a merging model: regions, what is seen between them, and who judges it."""
